@@ -1,0 +1,135 @@
+"""The `legdx` command, for those who do not write Python."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import legdx
+from legdx.errors import CaseFileError, LegdxError, shown
+
+__all__ = ["main"]
+
+CASE_KEYS = ("findings", "setting", "note")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 where a check fails, or 2 where the input cannot be used.
+
+    >>> main(["model", "check"])
+    leg_weakness 0.1.0: 82 causes, 162 findings, no fault
+    0
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except LegdxError as error:
+        print(f"legdx: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of a pipe has gone; what it wanted it has.
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="legdx", description=(legdx.__doc__ or "").splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"legdx {legdx.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    rank = commands.add_parser("rank", help="rank the causes for one case, red flags first")
+    rank.add_argument("case", help="a JSON file with findings and setting; - for standard input")
+    rank.add_argument("--setting", help="overrides the setting of the file")
+    rank.add_argument("--model", help="a model folder; else the leg weakness model")
+    rank.add_argument("--top", type=int, default=10, help="how many causes to print (default 10)")
+    rank.add_argument("--json", action="store_true", help="print the whole document as JSON")
+    rank.set_defaults(run=_rank)
+
+    flags = commands.add_parser("red-flags", help="evaluate only the red-flag rules for one case")
+    flags.add_argument("case", help="a JSON file with findings; - for standard input")
+    flags.set_defaults(run=_red_flags)
+
+    model = commands.add_parser("model", help="check or export a model").add_subparsers(required=True, metavar="ACTION")
+    check = model.add_parser("check", help="report every fault of a model folder")
+    check.add_argument("path", nargs="?", help="a model folder; else the leg weakness model")
+    check.set_defaults(run=_check)
+    export = model.add_parser("export", help="write the network for other programs")
+    export.add_argument("--format", required=True, choices=("bif", "xmlbif", "net", "xdsl", "uai"))
+    export.add_argument("--model", help="a model folder; else the leg weakness model")
+    export.add_argument("out", help="the file to write")
+    export.set_defaults(run=_export)
+    return parser
+
+
+def _rank(options: argparse.Namespace) -> int:
+    from legdx.render.text import ranking_text
+
+    case = _read_case(options.case)
+    setting = options.setting or case.get("setting", "primary_care")
+    model = legdx.load_model(options.model) if options.model else None
+    ranking = legdx.rank(case["findings"], setting=setting, model=model)
+    print(ranking.to_json(indent=2) if options.json else ranking_text(ranking.to_dict(), top=max(1, options.top)))
+    return 0
+
+
+def _red_flags(options: argparse.Namespace) -> int:
+    from legdx.render.text import red_flags_text
+
+    flags = legdx.red_flags(_read_case(options.case)["findings"])
+    print(red_flags_text(flags.urgency, flags.to_dict()))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    try:
+        model = legdx.load_model(options.path)
+    except legdx.ModelError as error:
+        for fault in error.faults:
+            print(fault)
+        print(f"{len(error.faults)} fault{'s' * (len(error.faults) != 1)}")
+        return 1
+    print(f"{model.id} {model.version}: {len(model.causes)} causes, {len(model.findings)} findings, no fault")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from legdx.interop.pgmpy import export
+
+    export(legdx.load_model(options.model), options.format, options.out)
+    print(f"wrote {options.out}")
+    return 0
+
+
+def _read_case(path: str) -> dict[str, Any]:
+    """A case file is `{"setting": ..., "findings": {...}}`; other keys are refused, not dropped."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        case = json.loads(text, object_pairs_hook=_no_repeats)
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CaseFileError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise CaseFileError(f"{path}: is not JSON: {error}; see docs/examples for one that is") from error
+    if not isinstance(case, dict) or "findings" not in case:
+        raise CaseFileError(f'{path}: has no "findings"; write {{"setting": "primary_care", "findings": {{...}}}}')
+    for key in case:
+        if key not in CASE_KEYS:
+            raise CaseFileError(f"{path}: unknown key {shown(key)}; use one of: {', '.join(CASE_KEYS)}")
+    return case
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, _ in pairs:
+        if sum(other == key for other, _ in pairs) > 1:
+            raise CaseFileError(f"the key {shown(key)} stands twice in one object; keep one")
+    return dict(pairs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

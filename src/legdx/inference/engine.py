@@ -1,0 +1,89 @@
+"""Exact inference on the compiled tree: from evidence to `Posterior`, one case or a block of cases.
+
+The network is a tree of depth two, so summing out is exact and linear: findings that hang on the cause multiply its
+likelihood; those that hang on a mechanism multiply the likelihood of its states, which are then summed out given each
+cause (Pearl, Probabilistic Reasoning in Intelligent Systems, 1988, section 4.2). All of it in logarithms. NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from legdx.evidence import Evidence
+from legdx.inference.tables import Array, Tables
+
+__all__ = ["Posterior", "infer", "infer_block", "is_impossible", "parent_log_likelihood"]
+
+# Differences of log likelihood below this stay clear of underflow in exp().
+_SAFE_RANGE = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Posterior:
+    """P(cause | evidence) for one case, or one case a line, and the natural logarithm of P(evidence).
+
+    Where the evidence is impossible, ``log_evidence`` is minus infinity and the probabilities are NaN.
+    """
+
+    probability: Array  # (C,) or (cases, C)
+    log_evidence: Array  # () or (cases,)
+
+
+def infer(tables: Tables, evidence: Evidence, setting: int) -> Posterior:
+    """The posterior of one case."""
+    totals = parent_log_likelihood(tables, evidence)
+    steps = len(evidence.rows) + len(evidence.virtual)
+    return _posterior(tables, totals, tables.log_prior[setting], steps)
+
+
+def infer_block(tables: Tables, block: Sequence[Evidence], settings: Sequence[int]) -> Posterior:
+    """The posteriors of a block of cases, each with its setting."""
+    n_columns = tables.likelihood.shape[1]
+    totals = np.array([parent_log_likelihood(tables, one) for one in block]).reshape(len(block), n_columns)
+    steps = max((len(one.rows) + len(one.virtual) for one in block), default=0)
+    return _posterior(tables, totals, tables.log_prior[np.asarray(settings, dtype=np.intp)], steps)
+
+
+def parent_log_likelihood(tables: Tables, evidence: Evidence) -> Array:
+    """log P(findings of a parent | parent state) for every cause and mechanism state at once, (C + S,)."""
+    known = np.array(evidence.rows, dtype=np.intp)
+    totals: Array = np.add.reduce(tables.log_likelihood.take(known, axis=0, mode="clip"), axis=0)
+    for i, likelihood in evidence.virtual:
+        rows = slice(tables.start[i], tables.start[i] + len(likelihood))
+        with np.errstate(divide="ignore"):
+            totals[tables.columns[i]] += np.log(np.array(likelihood) @ tables.likelihood[rows, tables.columns[i]])
+    return totals
+
+
+def _posterior(tables: Tables, totals: Array, log_prior: Array, steps: int) -> Posterior:
+    n_causes = len(tables.causes)
+    joint = log_prior + totals[..., :n_causes]
+    if len(tables.mechanism_start):
+        joint += _mechanism_log_likelihood(tables, totals[..., n_causes:], steps).sum(axis=-2)
+    peak = joint.max(axis=-1, keepdims=True)
+    possible = np.isfinite(peak)
+    weights = np.exp(joint - np.where(possible, peak, 0.0))
+    total = weights.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Posterior(probability=weights / total, log_evidence=(peak + np.log(total))[..., 0])
+
+
+def _mechanism_log_likelihood(tables: Tables, totals: Array, steps: int) -> Array:
+    """log P(findings of a mechanism | cause), its states summed out: (..., mechanisms, C)."""
+    starts = tables.mechanism_start
+    if steps * tables.steepest > _SAFE_RANGE:
+        states = tables.log_mechanism + totals[..., :, None]
+        return np.logaddexp.reduceat(states, starts, axis=-2)
+    peak = np.maximum.reduceat(totals, starts, axis=-1)
+    weights = np.exp(totals - peak.take(tables.mechanism_of_state, axis=-1))
+    summed = (tables.membership * weights[..., None, :]) @ tables.mechanism
+    with np.errstate(divide="ignore"):
+        return np.log(summed) + peak[..., None]
+
+
+def is_impossible(posterior: Posterior) -> bool:
+    """Whether the one case has probability zero."""
+    return not np.isfinite(posterior.log_evidence)
