@@ -108,8 +108,6 @@ def cases(draw: st.DrawFn, model: Model, virtual: bool = True) -> dict[str, Any]
         if how == "hard":
             said[finding.id] = draw(st.sampled_from(finding.states))
         elif how == "virtual":
-            weights = draw(
-                st.lists(st.integers(1, 20), min_size=len(finding.states), max_size=len(finding.states))
-            )
+            weights = draw(st.lists(st.integers(1, 20), min_size=len(finding.states), max_size=len(finding.states)))
             said[finding.id] = dict(zip(finding.states, weights, strict=True))
     return said

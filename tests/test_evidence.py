@@ -52,7 +52,8 @@ def test_a_code_of_one_state_rules_it_in_or_out() -> None:
     ("said", "fault"),
     [
         ({"fevr": "present"}, "'fevr': no such finding; did you mean 'fever'?"),
-        ({"fever": "yes"}, "fever: no state 'yes'; use one of: absent, present"),
+        ({"foot_drop": "yes"}, "foot_drop: no state 'yes'; use one of: absent, present"),
+        ({"foot_drop": "presnt"}, "foot_drop: no state 'presnt'; did you mean 'present'?"),
         ({"potassium": "2.6"}, "potassium: no state '2.6'; use one of: low, normal, high, or a number in mmol/L"),
         ({"reflexes": True}, "reflexes: True could mean several states; use one of: normal, reduced_or_absent, brisk"),
         ({"reflexes": 2}, "reflexes: takes no number: 2; use one of: normal, reduced_or_absent, brisk"),
@@ -62,7 +63,7 @@ def test_a_code_of_one_state_rules_it_in_or_out() -> None:
                                       "normal, high"),
         ({"age": 30, "age_band": "elderly"}, "age_band: contradiction: age = 30 and age_band = 'elderly'; "
                                              "keep the one that is right"),
-        ({"fever": ["present"]}, "fever: a list is no value: ['present']; use one of: absent, present"),
+        ({"foot_drop": ["present"]}, "foot_drop: a list is no value: ['present']; use one of: absent, present"),
         ({"fever": {"absent": 1}}, "fever: no likelihood for present; give a number for every state, 0 if ruled out"),
         ({"fever": {"absent": 0, "present": 0}}, "fever: every likelihood is 0; let one state at least be possible, "
                                                  "or leave the finding out"),

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strategies import build, row
 
 import legdx
+from strategies import build, row
 
 COUGH = Path(__file__).parent / "data" / "cough"
 
 
 def wide_model(parent: str, n: int = 120) -> Any:
-    """Two causes and `n` findings: the stated state has probability 1e-3 under one cause, 1e-3 / 1.05 under the other."""
+    """Two causes, `n` findings: the stated state has probability 1e-3 under one cause, 1e-3 / 1.05 under the other."""
     p = {"a": 1e-3, "b": 1e-3 / 1.05}
     states = ["yes", "no"]
     docs: dict[str, Any] = {

@@ -54,10 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     flags.add_argument("case", help="a JSON file with findings; - for standard input")
     flags.set_defaults(run=_red_flags)
 
-    model = commands.add_parser("model", help="check or export a model").add_subparsers(required=True, metavar="ACTION")
+    about_model = commands.add_parser("model", help="check, measure or export a model")
+    model = about_model.add_subparsers(required=True, metavar="ACTION")
     check = model.add_parser("check", help="report every fault of a model folder")
     check.add_argument("path", nargs="?", help="a model folder; else the leg weakness model")
     check.set_defaults(run=_check)
+    fidelity = model.add_parser("fidelity", help="compare the network with each published value")
+    fidelity.add_argument("path", nargs="?", help="a model folder; else the leg weakness model")
+    fidelity.add_argument("--csv", action="store_true", help="print every row as CSV")
+    fidelity.set_defaults(run=_fidelity)
+    validate = model.add_parser("validate", help="score the model on cases whose diagnosis is known")
+    validate.add_argument("cases", help="a file of JSON lines, as docs/validation.md describes")
+    validate.add_argument("--model", help="a model folder; else the leg weakness model")
+    validate.add_argument("--json", action="store_true", help="print the figures as JSON")
+    validate.add_argument("--plot", help="also draw the reliability diagram to this picture file")
+    validate.set_defaults(run=_validate)
     export = model.add_parser("export", help="write the network for other programs")
     export.add_argument("--format", required=True, choices=("bif", "xmlbif", "net", "xdsl", "uai"))
     export.add_argument("--model", help="a model folder; else the leg weakness model")
@@ -97,6 +108,26 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _fidelity(options: argparse.Namespace) -> int:
+    from legdx.fidelity import compare, fidelity_csv, fidelity_text
+
+    rows = compare(legdx.load_model(options.path))
+    print(fidelity_csv(rows) if options.csv else fidelity_text(rows))
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from legdx.render.validation import reliability_plot, validation_text
+    from legdx.validation import read_cases, validate
+
+    model = legdx.load_model(options.model)
+    document = validate(model, read_cases(_read_text(options.cases).split("\n"), model, options.cases))
+    print(json.dumps(document, indent=2) if options.json else validation_text(document))
+    if options.plot:
+        reliability_plot(document, options.plot)
+    return 0
+
+
 def _export(options: argparse.Namespace) -> int:
     from legdx.interop.pgmpy import export
 
@@ -108,12 +139,7 @@ def _export(options: argparse.Namespace) -> int:
 def _read_case(path: str) -> dict[str, Any]:
     """A case file is `{"setting": ..., "findings": {...}}`; other keys are refused, not dropped."""
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        case = json.loads(text, object_pairs_hook=_no_repeats)
-    except OSError as error:
-        raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CaseFileError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        case = json.loads(_read_text(path), object_pairs_hook=_no_repeats)
     except json.JSONDecodeError as error:
         raise CaseFileError(f"{path}: is not JSON: {error}; see docs/examples for one that is") from error
     if not isinstance(case, dict) or "findings" not in case:
@@ -122,6 +148,15 @@ def _read_case(path: str) -> dict[str, Any]:
         if key not in CASE_KEYS:
             raise CaseFileError(f"{path}: unknown key {shown(key)}; use one of: {', '.join(CASE_KEYS)}")
     return case
+
+
+def _read_text(path: str) -> str:
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise CaseFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CaseFileError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

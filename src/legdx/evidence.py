@@ -146,7 +146,8 @@ class _Reader:
         word = value.strip().lower()
         if word in finding.states:
             return _only(finding, finding.states.index(word))
-        self._fault(name, f"no state {shown(value)}", f"{nearest(value, finding.states)} {_legal(finding)}")
+        hint = nearest(value, finding.states)
+        self._fault(name, f"no state {shown(value)}", hint if hint.startswith("did") else _legal(finding))
         return None
 
     def _of_number(self, name: str, value: object, finding: Finding) -> _Likelihood | None:

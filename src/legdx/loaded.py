@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from legdx.errors import ModelFormatError, ModelMeaningError, UnknownNameError
+from legdx.errors import Fault, ModelError, ModelFormatError, ModelMeaningError, UnknownNameError
 from legdx.model import store
+from legdx.model.cache import packed, unpacked
 from legdx.model.check import check_spec
 from legdx.model.fields import Faults
 from legdx.model.spec import Cause, Spec, read_spec
@@ -16,9 +17,12 @@ from legdx.model.vocabulary import Finding, Vocabulary, read_vocabulary
 from legdx.redflags import RuleSet, check_rules, read_rules
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pgmpy.models import DiscreteBayesianNetwork
 
     from legdx.inference.tables import Tables
+    from legdx.inference.uncertainty import Draws
+    from legdx.learn import UpdateReport
 
 __all__ = ["Catalogue", "Model", "load_model", "load_rules"]
 
@@ -72,11 +76,19 @@ class Model:
     ('leg_weakness', 82, 162)
     """
 
-    def __init__(self, spec: Spec, rules: RuleSet, digest: str, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        rules: RuleSet,
+        digest: str,
+        folder: Path | None = None,
+        report: UpdateReport | None = None,
+    ) -> None:
         self.spec = spec
         self.rules = rules
         self.digest = digest
         self.folder = folder
+        self.report = report
 
     @property
     def id(self) -> str:
@@ -115,6 +127,13 @@ class Model:
 
         return compile_tables(self.spec)
 
+    @cached_property
+    def draws(self) -> Draws:
+        """The parameters drawn from what their strengths leave open, for credible intervals."""
+        from legdx.inference.uncertainty import Draws
+
+        return Draws(self.spec)
+
     def setting_index(self, setting: str) -> int:
         """The number of a setting; `UnknownNameError` if there is none of that name."""
         try:
@@ -134,9 +153,67 @@ class Model:
 
         return to_pgmpy(self)
 
+    def with_priors(self, priors: Mapping[str, float], *, setting: str | None = None) -> Model:
+        """A new model with stated priors; this one stays as it is.
+
+        >>> import legdx
+        >>> model = legdx.load_model()
+        >>> clinic = model.with_priors({"neuromuscular_junction": 0.2, "stroke": 0.01}, setting="neurology")
+        >>> ranking = legdx.rank({}, setting="neurology", model=clinic)
+        >>> round(ranking.probability("neuromuscular_junction"), 9), round(ranking.probability("stroke"), 9)
+        (0.2, 0.01)
+
+        Args:
+            priors: the probability of causes, categories or families, by id; the causes of a group keep their
+                proportions, and all others share the rest in theirs.
+            setting: where these hold; None: everywhere.
+
+        Returns:
+            the new model; its version has a suffix, and its digest is that of its content.
+
+        Raises:
+            ModelMeaningError: an id is unknown or stands twice, or the probabilities do not fit; all faults are named.
+            UnknownNameError: the model has no such setting.
+        """
+        from legdx.learn import with_priors
+
+        return with_priors(self, priors, setting)
+
+    def update(self, cases: Iterable[Mapping[str, Any]] | pd.DataFrame, *, strength: float = 1.0) -> Model:
+        """A new model that has learned from diagnosed cases; this one stays as it is.
+
+        >>> import legdx
+        >>> model = legdx.load_model()
+        >>> cases = [{"cause": "cidp", "reflexes": "reduced_or_absent", "tremor": tremor} for tremor in (True, False)]
+        >>> learned = model.update(cases)
+        >>> row = next(row for row in learned.report.moved if row.parameter == "P(tremor | cidp)")
+        >>> row.before[1] < row.after[1], row.cases
+        (True, 2.0)
+
+        The rows are Dirichlet distributions with strength * p as pseudo-counts, to which the cases are added; EM stands
+        in for the mechanisms, which no one observes (Lauritzen 1995; docs/learning.md, docs/adr/0008).
+
+        Args:
+            cases: a list of mappings or a data frame, each case with its ``cause`` and with findings as `rank` takes
+                them; what is missing is unknown. A case that also has its ``setting`` counts for the priors there.
+            strength: how many patients of the model's population a case is worth; under 1 where the cases are from
+                another one.
+
+        Returns:
+            the new model, with ``.report``, what has moved; its version has a suffix, and its digest is that of its
+            content.
+
+        Raises:
+            EvidenceError: a case has no such cause or setting, or a finding that cannot be used; all faults are named.
+            ValueError: the strength is not a finite number over 0.
+        """
+        from legdx.learn import update
+
+        return update(self, cases, strength)
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is None:
-            return super().__reduce__()  # type: ignore[return-value]
+            return Model, (self.spec, self.rules, self.digest, None, self.report)
         return _load_again, (str(self.folder), self.digest)
 
     def __repr__(self) -> str:
@@ -158,20 +235,33 @@ def load_model(path: str | Path | None = None) -> Model:
         ModelMeaningError: its shape is right and its meaning is not; every fault is named.
     """
     folder = store.default_folder() if path is None else Path(path)
-    documents, digest, from_cache = store.read_folder(folder)
-    faults = Faults()
-    spec = read_spec(documents, faults)
-    rules = read_rules(documents["red_flags.toml"], spec.vocabulary, faults)
-    if faults.found:
-        raise ModelFormatError(faults.found)
-    if not from_cache:
+    read = store.read_folder(folder)
+    if read.checked:
+        spec = unpacked(read.documents)
+        rules = read_rules(read.documents["red_flags.toml"], spec.vocabulary, Faults())
+    else:
+        spec, rules = _checked(folder, read)
+        store.write_cache(folder, read.digest, packed(spec, read.documents))
+    return Model(spec, rules, read.digest, folder.resolve())
+
+
+def _checked(folder: Path, read: store.Folder) -> tuple[Spec, RuleSet]:
+    """Read the documents and check them; every fault of shape and of meaning is raised together."""
+    if not {"manifest.toml", "findings.toml", "mechanisms.toml"} <= set(read.documents):
+        raise ModelFormatError(read.faults)
+    faults = Faults(list(read.faults))
+    spec = read_spec(read.documents, faults)
+    rules = read_rules(read.documents.get("red_flags.toml", {}), spec.vocabulary, faults)
+    meaning = []
+    if not read.faults:
         cited = frozenset(key for rule in rules.rules for key in rule.source)
         cited |= {row["source"] for row in store.read_literature(folder)}
         meaning = check_spec(spec, cited) + check_rules(rules, [c.id for c in spec.causes], spec.sources)
-        if meaning:
-            raise ModelMeaningError(meaning)
-        store.write_cache(folder, digest, documents)
-    return Model(spec, rules, digest, folder.resolve())
+    if faults.found:
+        raise ModelFormatError(faults.found + meaning)
+    if meaning:
+        raise ModelMeaningError(meaning)
+    return spec, rules
 
 
 def load_rules(path: str | Path | None = None) -> RuleSet:
@@ -188,5 +278,10 @@ def load_rules(path: str | Path | None = None) -> RuleSet:
 def _load_again(folder: str, digest: str) -> Model:
     model = load_model(folder)
     if model.digest != digest:
-        raise RuntimeError(f"the model in {folder} has changed: {model.digest} is not {digest}")
+        fault = Fault(
+            where=folder,
+            problem=f"has changed since: it is {model.digest}, not {digest}",
+            fix="load it again where it is used, or restore the folder",
+        )
+        raise ModelError([fault])
     return model

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from legdx.errors import ImpossibleEvidence, UnknownNameError
 from legdx.evidence import Evidence, parse_evidence
+from legdx.inference import advise, explain, surprise
 from legdx.inference.engine import Posterior, infer, is_impossible
+from legdx.inference.sensitivity import Sensitivity, sensitivity
+from legdx.inference.uncertainty import LEVEL, Uncertainty
 from legdx.redflags import RedFlags
 
 if TYPE_CHECKING:
@@ -33,6 +36,12 @@ class RankedCause:
     family: str
     probability: float
     prior: float
+    _uncertainty: Uncertainty = field(repr=False, compare=False)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 90% credible interval of the probability, drawn when first asked for."""
+        return self._uncertainty.interval("cause", self.id, self.probability)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +52,13 @@ class RankedGroup:
     label: str
     probability: float
     prior: float
+    _level: str = field(repr=False, compare=False)
+    _uncertainty: Uncertainty = field(repr=False, compare=False)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 90% credible interval of the probability, drawn when first asked for."""
+        return self._uncertainty.interval(self._level, self.id, self.probability)
 
 
 class Ranking:
@@ -78,6 +94,7 @@ class Ranking:
                 family=cause.family,
                 probability=float(p),
                 prior=float(q),
+                _uncertainty=self._uncertainty,
             )
             for cause, p, q in zip(self.model.spec.causes, self.posterior.probability, prior, strict=True)
         ]
@@ -103,10 +120,17 @@ class Ranking:
                 label=id.replace("_", " ").capitalize(),
                 probability=float(sum(c.probability for c in causes)),
                 prior=float(sum(c.prior for c in causes)),
+                _level=level,
+                _uncertainty=self._uncertainty,
             )
             for id, causes in members.items()
         ]
         return tuple(sorted(groups, key=lambda g: (-g.probability, g.id)))
+
+    @cached_property
+    def _uncertainty(self) -> Uncertainty:
+        draws = partial(getattr, self.model, "draws")
+        return Uncertainty(draws, self.evidence, self.model.setting_index(self.setting))
 
     @cached_property
     def _probabilities(self) -> Mapping[str, float]:
@@ -133,6 +157,161 @@ class Ranking:
         """The natural logarithm of P(evidence | setting); virtual evidence is scaled to a largest likelihood of 1."""
         return float(self.posterior.log_evidence)
 
+    def explain(self, id: str, versus: str | None = None) -> explain.Explanation:
+        """Why a cause, category or family stands where it stands: prior, weight of evidence of each finding, posterior.
+
+        >>> import legdx
+        >>> ranking = legdx.rank({"reflexes": "brisk", "plantar_response": "extensor"}, setting="neurology")
+        >>> why = ranking.explain("amyotrophic_lateral_sclerosis", versus="guillain_barre_syndrome")
+        >>> gained = sum(c.log10_lr for c in why.contributions)
+        >>> round(why.prior_log10_odds + gained - why.posterior_log10_odds, 9)
+        0.0
+
+        Args:
+            id: of a cause, category or family.
+            versus: of one rival, likewise; None: all other causes together.
+
+        Returns:
+            the explanation; the log10 odds of its prior and the ``log10_lr`` of its contributions add up to the log10
+            odds of its posterior. How is in `legdx.inference.explain` and docs/adr/0005.
+
+        Raises:
+            UnknownNameError: there is no such cause, category or family, or it has no such rival.
+            ImpossibleEvidence: neither it nor its rival can have these findings.
+        """
+        setting = self.model.setting_index(self.setting)
+        return explain.explain(self.model.spec, self.model.tables, self.evidence, setting, id, versus)
+
+    def next_findings(
+        self,
+        n: int = 5,
+        *,
+        kinds: Iterable[str] | None = None,
+        objective: str = "entropy",
+        level: str = "cause",
+        cost_weight: float = 0.05,
+        rules_first: bool = True,
+    ) -> tuple[advise.NextFinding, ...]:
+        """What to ask or test next: first what settles an open emergency rule, then by value of information.
+
+        >>> import legdx
+        >>> ranking = legdx.rank({"exertional_claudication": True}, setting="primary_care")
+        >>> for item in ranking.next_findings(2, kinds=["symptom"], rules_first=False):
+        ...     print(item.finding, item.question)
+
+        Args:
+            n: how many at most.
+            kinds: of finding: "context", "symptom", "sign", "test"; None: all.
+            objective: "entropy" (of the level, in bits), "top_cause" (confirm or refute the first cause, in bits) or
+                "danger" (expected change of the probability of the causes that need emergency care).
+            level: what the entropy is of: "cause", "category" or "family".
+            cost_weight: what one step of a finding's cost (0 to 3) is worth, in the unit of the objective.
+            rules_first: whether a finding that is the last one missing of an open emergency rule comes before all
+                others; the rules alone say which.
+
+        Returns:
+            the findings not known for certain that are most worth knowing. Of one mechanism only the best is offered,
+            and another only where it settles a rule that no earlier one does.
+
+        Raises:
+            UnknownNameError: there is no such kind, objective or level.
+        """
+        settles: dict[str, tuple[str, ...]] = {}
+        for rule in self.red_flags.not_excluded:
+            if rules_first and rule.urgency == "emergency" and len(rule.ask) == 1:
+                settles[rule.ask[0]] = (*settles.get(rule.ask[0], ()), rule.id)
+        return advise.next_findings(
+            self.model.spec,
+            self.model.tables,
+            self.evidence,
+            self.posterior,
+            n=n,
+            kinds=kinds,
+            objective=objective,
+            level=level,
+            cost_weight=cost_weight,
+            settles=settles,
+        )
+
+    @cached_property
+    def surprise(self) -> surprise.Surprise:
+        """How badly the findings fit the model, and which of them do not go together.
+
+        >>> import legdx
+        >>> surprise = legdx.rank({"reflexes": "brisk", "muscle_tone": "flaccid", "foot_drop": True}).surprise
+        >>> surprise.conflict > 0, surprise.conflicts[0].finding
+        (True, 'muscle_tone')
+        """
+        setting = self.model.setting_index(self.setting)
+        return surprise.surprise(self.model.spec, self.model.tables, self.evidence, setting, self.posterior)
+
+    def interval(self, id: str, probability: float = LEVEL) -> tuple[float, float]:
+        """The central credible interval of the posterior of a cause, category or family.
+
+        >>> import legdx
+        >>> ranking = legdx.rank({"relief_bending_forward": True, "exertional_claudication": True})
+        >>> low, high = ranking.interval("lumbar_spinal_stenosis")
+        >>> low < ranking.probability("lumbar_spinal_stenosis") < high
+        True
+
+        The strengths of the model are Dirichlet pseudo-counts (docs/uncertainty.md, docs/adr/0007); the interval always
+        holds the probability itself.
+
+        Args:
+            id: of a cause, category or family.
+            probability: that the interval shall hold, over 0 and under 1.
+
+        Raises:
+            UnknownNameError: the model has no cause, category or family of that id.
+            ValueError: the probability is not between 0 and 1.
+        """
+        if not 0.0 < probability < 1.0:
+            raise ValueError(f"the probability of an interval is {probability}; give one over 0 and under 1")
+        point = self.probability(id)
+        found = {name: ends for (_, name), ends in reversed(self._uncertainty.intervals(probability).items())}
+        return min(found[id][0], point), max(found[id][1], point)
+
+    def rank_stability(self) -> dict[str, float]:
+        """How often each cause is the first when the parameters are drawn anew from what their strengths leave open.
+
+        >>> import legdx
+        >>> stability = legdx.rank({"relief_bending_forward": True, "exertional_claudication": True}).rank_stability()
+        >>> next(iter(stability)), sum(stability.values()) > 0.999
+        ('lumbar_spinal_stenosis', True)
+
+        Returns:
+            the share of draws in which each cause is first, the most frequent first; causes that never are, are left
+            out.
+        """
+        shares = self._uncertainty.first()
+        return {id: share for id, share in sorted(shares.items(), key=lambda s: (-s[1], s[0])) if share > 0}
+
+    def sensitivity(self, id: str, n: int = 10) -> Sensitivity:
+        """What would change the answer: the parameters that matter most for a cause, with sensitivity functions.
+
+        >>> import legdx
+        >>> ranking = legdx.rank({"reflexes": "reduced_or_absent", "onset_speed": "chronic"}, setting="neurology")
+        >>> first = ranking.sensitivity(ranking.causes[0].id).parameters[0]
+        >>> abs(first.posterior(first.value) - ranking.causes[0].probability) < 1e-12
+        True
+
+        Args:
+            id: of a cause.
+            n: how many parameters to give, of each kind.
+
+        Returns:
+            ``.parameters``, by how far the posterior of the cause moves with one standard deviation of the parameter,
+            and ``.turning``, those nearest to giving the ranking another first cause.
+
+        Raises:
+            UnknownNameError: the model has no such cause.
+        """
+        ids = [cause.id for cause in self.model.spec.causes]
+        if id not in ids:
+            raise UnknownNameError("cause", id, ids)
+        setting = self.model.setting_index(self.setting)
+        return sensitivity(self.model.spec, self.evidence, setting, ids.index(id), n)
+
     def to_dict(self) -> dict[str, Any]:
         """The whole answer as plain values: the document that every report and export is made from."""
         return {
@@ -157,11 +336,13 @@ class Ranking:
 
         >>> import legdx
         >>> list(legdx.rank({}).to_frame().columns)
-        ['id', 'label', 'category', 'family', 'probability', 'prior']
+        ['id', 'label', 'category', 'family', 'probability', 'prior', 'interval_low', 'interval_high']
         """
         import pandas as pd
 
-        return pd.DataFrame([_plain(cause) for cause in self.causes])
+        frame = pd.DataFrame([_plain(cause) for cause in self.causes])
+        ends = pd.DataFrame([cause.interval for cause in self.causes], columns=["interval_low", "interval_high"])
+        return frame.drop(columns="interval").join(ends)
 
     def __repr__(self) -> str:
         flags = [f"  {r.urgency}: {r.label}" for r in self.red_flags.fired]
@@ -199,4 +380,5 @@ def _in_conflict(model: Model, evidence: Evidence, setting: int) -> dict[str, st
 
 
 def _plain(item: RankedCause | RankedGroup) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in item.__slots__}
+    plain = {name: getattr(item, name) for name in item.__slots__ if not name.startswith("_")}
+    return plain | {"interval": list(item.interval)}

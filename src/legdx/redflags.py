@@ -5,45 +5,26 @@ library. A rule is true, false or open over all completions of what is known (st
 finding occurs twice): it fires if it holds whatever the unknown findings are, is excluded if it can hold no more, and
 stays open otherwise. Unknown is never absent; virtual evidence leaves a finding unknown.
 
-Each rule is compiled to both normal forms. In conjunctive form it fires when every clause holds a known state; in
-disjunctive form it is excluded when every term holds a finding known otherwise. Clauses and terms of all rules are
-numbered through as the bits of one integer each, so a case is one pass of bitwise OR over its findings.
+A rule fires when every clause of its conjunctive form holds a known state, and is excluded when every term of its
+disjunctive form holds a finding known otherwise (`model/rules.py`, docs/adr/0004-red-flag-normal-forms.md). Clauses and
+terms of all rules are numbered through as the bits of one integer each, so a case is one pass of bitwise OR over its
+findings and one addition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations, product
 from typing import Any
 
-from legdx.errors import Fault, UnknownNameError, nearest
+from legdx.errors import Fault, UnknownNameError
 from legdx.evidence import Evidence
-from legdx.model.fields import Faults, Table
+from legdx.model.fields import Faults
+from legdx.model.rules import URGENCIES, Group, Rule, parse_rules, rule_faults
 from legdx.model.vocabulary import Vocabulary
 
-__all__ = ["URGENCIES", "FiredRule", "OpenRule", "RedFlags", "Rule", "RuleSet", "check_rules", "read_rules"]
-
-URGENCIES = ("emergency", "same_day", "soon", "routine")
-RULE_KEYS = ("id", "label", "urgency", "suspected", "action", "source", "when")
-
-# A literal is a finding with the states that satisfy it; a group joins literals of distinct findings.
-Group = Mapping[int, frozenset[int]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """One rule, as written, with its two normal forms."""
-
-    id: str
-    label: str
-    urgency: str
-    suspected: tuple[str, ...]
-    action: str
-    source: tuple[str, ...]
-    clauses: tuple[Group, ...]
-    terms: tuple[Group, ...]
+__all__ = ["URGENCIES", "FiredRule", "OpenRule", "Question", "RedFlags", "RuleSet", "check_rules", "read_rules"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,34 +53,54 @@ class OpenRule:
     source: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One finding to ask for, with the open rules that the answer may help to settle."""
+
+    finding: str
+    question: str
+    rules: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class RuleSet:
     """All rules over one vocabulary, compiled."""
 
     vocabulary: Vocabulary
     rules: tuple[Rule, ...]
+    _lines: tuple[_Line, ...] = field(init=False, repr=False)
     _satisfies: tuple[int, ...] = field(init=False, repr=False)
     _kills: tuple[int, ...] = field(init=False, repr=False)
-    _masks: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    _lows: int = field(init=False, repr=False)
+    _guards: int = field(init=False, repr=False)
+    _line_of_guard: Mapping[int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         satisfies = [0] * self.vocabulary.n_rows
         kills = [0] * self.vocabulary.n_rows
-        masks = []
-        n_clauses = n_terms = 0
-        for rule in self.rules:
+        lines: list[_Line] = []
+        line_of_guard: dict[int, int] = {}
+        lows = n_clauses = n_terms = 0
+        for rule in sorted(self.rules, key=lambda rule: URGENCIES.index(rule.urgency)):
             for bit, clause in enumerate(rule.clauses, n_clauses):
                 for row in self._rows(clause, inside=True):
                     satisfies[row] |= 1 << bit
             for bit, term in enumerate(rule.terms, n_terms):
                 for row in self._rows(term, inside=False):
                     kills[row] |= 1 << bit
-            masks.append((_ones(len(rule.clauses)) << n_clauses, _ones(len(rule.terms)) << n_terms))
-            n_clauses += len(rule.clauses)
-            n_terms += len(rule.terms)
-        object.__setattr__(self, "_satisfies", tuple(satisfies))
-        object.__setattr__(self, "_kills", tuple(kills))
-        object.__setattr__(self, "_masks", tuple(masks))
+            # One bit above the clauses of a rule stays free: adding 1 below them carries into it just if all are set.
+            guard = n_clauses + len(rule.clauses)
+            lows |= 1 << n_clauses
+            line_of_guard[guard] = len(lines)
+            lines.append(_Line(rule, n_clauses, n_terms))
+            n_clauses, n_terms = guard + 1, n_terms + len(rule.terms)
+        put = object.__setattr__
+        put(self, "_lines", tuple(lines))
+        put(self, "_satisfies", tuple(satisfies))
+        put(self, "_kills", tuple(kills))
+        put(self, "_lows", lows)
+        put(self, "_guards", sum(1 << guard for guard in line_of_guard))
+        put(self, "_line_of_guard", line_of_guard)
 
     def _rows(self, group: Group, *, inside: bool) -> Iterator[int]:
         for i, states in group.items():
@@ -110,20 +111,40 @@ class RuleSet:
     def evaluate(self, evidence: Evidence) -> RedFlags:
         """Evaluate every rule on what is known of one person."""
         satisfied = killed = 0
+        satisfies, kills = self._satisfies, self._kills
         for row in evidence.rows:
-            satisfied |= self._satisfies[row]
-            killed |= self._kills[row]
-        fired = []
-        for k, (clauses, _) in enumerate(self._masks):
-            if satisfied & clauses == clauses:
-                fired.append(k)
-        return RedFlags(self, evidence, tuple(fired), killed)
+            satisfied |= satisfies[row]
+            killed |= kills[row]
+        guards = (satisfied + self._lows) & self._guards
+        fired = tuple(self._line_of_guard[guard] for guard in _bits(guards))
+        return RedFlags(self, evidence, fired, killed)
 
     def __getitem__(self, id: str) -> Rule:
         for rule in self.rules:
             if rule.id == id:
                 return rule
         raise UnknownNameError("rule", id, [rule.id for rule in self.rules])
+
+
+class _Line:
+    """A rule with its place among the bits; rules are numbered from the most urgent, then in the order of the file."""
+
+    __slots__ = ("clauses", "findings", "first_term", "level", "rule", "terms", "told")
+
+    def __init__(self, rule: Rule, first_clause: int, first_term: int) -> None:
+        self.rule = rule
+        self.level = URGENCIES.index(rule.urgency)
+        self.clauses = _ones(len(rule.clauses)) << first_clause
+        self.terms = _ones(len(rule.terms)) << first_term
+        self.first_term = first_term
+        # The findings of each term, as the bits of one integer.
+        self.findings = tuple(sum(1 << i for i in term) for term in rule.terms)
+        self.told = {key: getattr(rule, key) for key in ("id", "urgency", "label", "suspected", "action", "source")}
+
+    def alive(self, killed: int) -> Iterator[int]:
+        """The findings of each term that can still hold."""
+        dead = (killed & self.terms) >> self.first_term
+        return (findings for b, findings in enumerate(self.findings) if not dead >> b & 1)
 
 
 class RedFlags:
@@ -146,41 +167,82 @@ class RedFlags:
     @cached_property
     def urgency(self) -> str:
         """The highest urgency among the fired rules, else ``"routine"``."""
-        fired = [URGENCIES.index(self._rules.rules[k].urgency) for k in self._fired]
-        return URGENCIES[min(fired, default=len(URGENCIES) - 1)]
+        return self._rules._lines[self._fired[0]].rule.urgency if self._fired else URGENCIES[-1]
 
     @cached_property
     def fired(self) -> tuple[FiredRule, ...]:
         """The rules that fired, most urgent first, then in the order of the rule file."""
-        return tuple(
-            FiredRule(because=self._because(k), **_told(self._rules.rules[k])) for k in self._in_order(self._fired)
-        )
+        lines = (self._rules._lines[k] for k in self._fired)
+        return tuple(FiredRule(because=self._because(line), **line.told) for line in lines)
 
     @cached_property
     def not_excluded(self) -> tuple[OpenRule, ...]:
         """The rules that are still open, most urgent first, each with the fewest findings that could fire it."""
-        return tuple(OpenRule(ask=self._ask(k), **_told(self._rules.rules[k])) for k in self._in_order(self._open()))
+        known = sum(1 << i for i in self._known())
+        return tuple(OpenRule(ask=self._ask(line, known), **line.told) for line in self._open(self._killed))
 
-    def _in_order(self, rules: Iterable[int]) -> list[int]:
-        return sorted(rules, key=lambda k: (URGENCIES.index(self._rules.rules[k].urgency), k))
+    def _known(self) -> set[int]:
+        return {self._rules.vocabulary.finding_of_row[row] for row in self.evidence.rows}
 
-    def _open(self) -> list[int]:
-        masks = self._rules._masks
-        return [k for k, (_, terms) in enumerate(masks) if k not in self._fired and self._killed & terms != terms]
+    def _open(self, killed: int) -> list[_Line]:
+        lines = self._rules._lines
+        return [line for k, line in enumerate(lines) if killed & line.terms != line.terms and k not in self._fired]
 
-    def _because(self, k: int) -> tuple[str, ...]:
-        vocabulary, clauses = self._rules.vocabulary, self._rules._masks[k][0]
-        rows = (row for row in self.evidence.rows if self._rules._satisfies[row] & clauses)
+    def _because(self, line: _Line) -> tuple[str, ...]:
+        vocabulary, satisfies = self._rules.vocabulary, self._rules._satisfies
+        rows = (row for row in self.evidence.rows if satisfies[row] & line.clauses)
         return tuple(vocabulary.row_name(row)[0] for row in rows)
 
-    def _ask(self, k: int) -> tuple[str, ...]:
+    def _ask(self, line: _Line, known: int) -> tuple[str, ...]:
+        findings = self._rules.vocabulary.findings
+        missing = {term & ~known for term in line.alive(self._killed)}
+        fewest = min(term.bit_count() for term in missing)
+        ways = sorted(tuple(_bits(term)) for term in missing if term.bit_count() == fewest)
+        best = min(ways, key=lambda way: sum(findings[i].cost for i in way))
+        return tuple(findings[i].id for i in best)
+
+    def questions(self, n: int = 5) -> tuple[Question, ...]:
+        """What to ask next, in order, so that the most urgent open rules are settled with few questions.
+
+        Each question is the one whose most reassuring answer excludes most of the open rules of the highest urgency, in
+        proportion to what the finding costs to learn; a rule that is excluded in part counts for that part. The next
+        question takes that answer as given (the greedy rule for set covering: Chvatal 1979, Mathematics of Operations
+        Research 4:233). After a worrying answer, evaluate again: other rules are open then.
+
+        >>> import legdx
+        >>> [question.finding for question in legdx.red_flags({"onset_speed": "chronic"}).questions(2)]
+        ['severe_acute_pain', 'dyspnea']
+
+        Args:
+            n: the most questions to return; fewer where fewer settle every open rule.
+        """
         vocabulary = self._rules.vocabulary
-        known = {vocabulary.finding_of_row[row] for row in self.evidence.rows}
-        first_bit = (self._rules._masks[k][1] & -self._rules._masks[k][1]).bit_length() - 1
-        alive = (t for b, t in enumerate(self._rules.rules[k].terms, first_bit) if not self._killed >> b & 1)
-        missing = [sorted(i for i in term if i not in known) for term in alive]
-        best = min(missing, key=lambda m: (len(m), sum(vocabulary.findings[i].cost for i in m)))
-        return tuple(vocabulary.findings[i].id for i in best)
+        killed, known = self._killed, self._known()
+        asked: list[Question] = []
+        while len(asked) < n and (row := self._best_answer(killed, known)) is not None:
+            i = vocabulary.finding_of_row[row]
+            counts = [line.rule.id for line in self._open(killed) if any(t >> i & 1 for t in line.alive(killed))]
+            finding = vocabulary.findings[i]
+            asked.append(Question(finding=finding.id, question=finding.question, rules=tuple(counts)))
+            known.add(i)
+            killed |= self._rules._kills[row]
+        return tuple(asked)
+
+    def _best_answer(self, killed: int, known: set[int]) -> int | None:
+        """The row of the most reassuring answer to the best question; None where nothing is open."""
+        vocabulary, kills = self._rules.vocabulary, self._rules._kills
+        still_open = self._open(killed)
+        alive = [line.terms & ~killed for line in still_open if line.level == still_open[0].level]
+        best, most = None, 0.0
+        for row, i in enumerate(vocabulary.finding_of_row):
+            if i in known or not kills[row] & ~killed:
+                continue
+            excluded = sum((kills[row] & terms).bit_count() / terms.bit_count() for terms in alive)
+            worth = excluded / (1 + vocabulary.findings[i].cost)
+            # Equal worth: the finding that comes first in the vocabulary, and of one finding its first state.
+            if worth > most + 1e-12:
+                best, most = row, worth
+        return best
 
     def to_dict(self) -> dict[str, Any]:
         """Every rule that fired or is open, as plain values."""
@@ -196,10 +258,6 @@ class RedFlags:
         return "\n".join(lines)
 
 
-def _told(rule: Rule) -> dict[str, Any]:
-    return {key: getattr(rule, key) for key in ("id", "urgency", "label", "suspected", "action", "source")}
-
-
 def _plain(rule: FiredRule | OpenRule) -> dict[str, Any]:
     values = {name: getattr(rule, name) for name in rule.__slots__}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
@@ -209,158 +267,20 @@ def _ones(n: int) -> int:
     return (1 << n) - 1
 
 
+def _bits(number: int) -> Iterator[int]:
+    while number:
+        lowest = number & -number
+        yield lowest.bit_length() - 1
+        number ^= lowest
+
+
 def read_rules(document: object, vocabulary: Vocabulary, faults: Faults, file: str = "red_flags.toml") -> RuleSet:
     """Read `red_flags.toml`, already parsed, and report what is wrong with its shape."""
-    root = Table(document, f"{file}:", faults)
-    entries = root.raw("rule", [])
-    root.close(("rule",))
-    if not isinstance(entries, list):
-        faults.add(file, "rule is not a list of tables", "write each rule under [[rule]]")
-        entries = []
-    rules = []
-    for n, entry in enumerate(entries):
-        id = entry.get("id") if isinstance(entry, Mapping) else None
-        rules.append(_read_rule(Table(entry, f"{file}: rule {id or n + 1}", faults), vocabulary))
-    return RuleSet(vocabulary, tuple(rules))
-
-
-def _read_rule(table: Table, vocabulary: Vocabulary) -> Rule:
-    when = table.table("when", required=True)
-    clauses, terms = _Condition(vocabulary).read(when)
-    rule = Rule(
-        id=table.text("id"),
-        label=table.text("label"),
-        urgency=table.choice("urgency", URGENCIES[:3]),
-        suspected=table.texts("suspected"),
-        action=table.text("action"),
-        source=table.texts("source"),
-        clauses=_simplified(clauses, vocabulary, joined_by_or=True),
-        terms=_simplified(terms, vocabulary, joined_by_or=False),
-    )
-    table.close(RULE_KEYS)
-    return rule
-
-
-# Before simplification: a form is a list of groups, each a list of literals.
-_Literal = tuple[int, frozenset[int]]
-_Form = list[tuple[_Literal, ...]]
-
-
-class _Condition:
-    """Reads one nested condition into conjunctive and disjunctive form at once."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-
-    def read(self, table: Table) -> tuple[_Form, _Form]:
-        keys = table.keys()
-        if keys in (["at_least", "of"], ["of", "at_least"]):
-            n = table.whole("at_least")
-            parts = self._parts(table, "of")
-            if not 1 <= n <= len(parts):
-                table.fault("at_least", f"is {n} of {len(parts)}", f"give 1 to {len(parts)}")
-                return [], []
-            # At least n of m hold if one in every choice of m - n + 1 does, and if all in some choice of n do.
-            return (
-                _all([_any([parts[i][0] for i in c]) for c in combinations(range(len(parts)), len(parts) - n + 1)]),
-                _all([_any([parts[i][1] for i in c]) for c in combinations(range(len(parts)), n)]),
-            )
-        if len(keys) != 1:
-            table.fault("", f"has the keys {keys}", "give one: all, any, at_least with of, or a finding")
-            for key in keys:
-                table.raw(key)
-            return [], []
-        key = keys[0]
-        if key == "all":
-            parts = self._parts(table, key)
-            return _all([c for c, _ in parts]), _any([t for _, t in parts])
-        if key == "any":
-            parts = self._parts(table, key)
-            return _any([c for c, _ in parts]), _all([t for _, t in parts])
-        return self._literal(table, key)
-
-    def _parts(self, table: Table, key: str) -> list[tuple[_Form, _Form]]:
-        raw = table.raw(key)
-        if not isinstance(raw, list) or not raw:
-            table.fault(key, "is not a list of conditions", "write { all = [ { finding = [states] }, ... ] }")
-            return []
-        return [self.read(Table(part, f"{table.path(key)}[{n}]", table._faults)) for n, part in enumerate(raw)]
-
-    def _literal(self, table: Table, key: str) -> tuple[_Form, _Form]:
-        states = table.texts(key)
-        i = self.vocabulary.index.get(key)
-        if i is None:
-            table.fault(key, "no such finding", nearest(key, self.vocabulary.index))
-            return [], []
-        legal = self.vocabulary.findings[i].states
-        for state in states:
-            if state not in legal:
-                table.fault(key, f"no state {state!r}", nearest(state, legal))
-        if not states or set(states) >= set(legal):
-            table.fault(key, "names no state, or all of them", "name the states that count")
-        literal = (i, frozenset(legal.index(s) for s in states if s in legal))
-        return [(literal,)], [(literal,)]
-
-
-def _all(forms: Sequence[_Form]) -> _Form:
-    """Concatenate: in a form's own connective, all groups of all parts."""
-    return [group for form in forms for group in form]
-
-
-def _any(forms: Sequence[_Form]) -> _Form:
-    """Distribute: one group of each part, joined."""
-    return [tuple(literal for group in choice for literal in group) for choice in product(*forms)]
-
-
-def _simplified(form: _Form, vocabulary: Vocabulary, *, joined_by_or: bool) -> tuple[Group, ...]:
-    """Merge literals of one finding; drop groups that are always true (clauses) or never (terms), and absorbed ones."""
-    merged: list[dict[int, frozenset[int]]] = []
-    for literals in form:
-        group: dict[int, frozenset[int]] = {}
-        for i, states in literals:
-            before = group.get(i)
-            group[i] = states if before is None else (before | states if joined_by_or else before & states)
-        full = any(len(s) == len(vocabulary.findings[i].states) for i, s in group.items())
-        empty = any(not s for s in group.values())
-        if not (full if joined_by_or else empty):
-            merged.append(group)
-    kept: list[dict[int, frozenset[int]]] = []
-    for group in sorted(merged, key=len):
-        if not any(_absorbs(other, group, joined_by_or) for other in kept):
-            kept.append(group)
-    return tuple(kept)
-
-
-def _absorbs(a: Group, b: Group, joined_by_or: bool) -> bool:
-    """Whether group `b` says nothing beyond group `a` of the same form."""
-    return all(i in b and (s <= b[i] if joined_by_or else s >= b[i]) for i, s in a.items())
+    return RuleSet(vocabulary, parse_rules(document, vocabulary, faults, file))
 
 
 def check_rules(
     rules: RuleSet, causes: Iterable[str], sources: Iterable[str], file: str = "red_flags.toml"
 ) -> list[Fault]:
     """Semantic faults: unknown causes and sources, duplicate ids or conditions, rules that never or always fire."""
-    faults = []
-    known_causes, known_sources = list(causes), list(sources)
-    seen: dict[str, str] = {}
-    for rule in rules.rules:
-        where = f"{file}: rule {rule.id}"
-        for key, names, known in (
-            ("suspected", rule.suspected, known_causes),
-            ("source", rule.source, known_sources),
-        ):
-            if not names:
-                faults.append(Fault(where=f"{where}.{key}", problem="names none", fix="name one at least"))
-            for name in names:
-                if name not in known:
-                    faults.append(Fault(where=f"{where}.{key}", problem=f"no {name!r}", fix=nearest(name, known)))
-        if not rule.terms:
-            faults.append(Fault(where=f"{where}.when", problem="can never hold", fix="mend the condition"))
-        elif not rule.clauses:
-            faults.append(Fault(where=f"{where}.when", problem="always holds", fix="mend the condition"))
-        form = repr(sorted(sorted((i, sorted(s)) for i, s in t.items()) for t in rule.terms))
-        for name, what in ((f"id {rule.id}", "id"), (form, "condition")):
-            if name in seen:
-                faults.append(Fault(where=where, problem=f"has the {what} of rule {seen[name]}", fix="take one out"))
-            seen[name] = rule.id
-    return faults
+    return rule_faults(rules.rules, causes, sources, file)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import SETTINGS, build, cases, documents, models, row
 
 import legdx
 from legdx.loaded import Model
 from legdx.ranking import Ranking
+from strategies import SETTINGS, build, cases, documents, models, row
 
 CLOSE: dict[str, float] = {"rel": 1e-9, "abs": 1e-12}
 
@@ -156,9 +156,7 @@ def test_a_finding_equally_likely_under_every_cause_changes_nothing(docs: dict[s
 @given(model_and_case(virtual=False))
 def test_virtual_evidence_with_one_state_at_one_equals_hard_evidence(pair: tuple[Model, dict[str, Any]]) -> None:
     model, findings = pair
-    virtual = {
-        name: {s: float(s == state) for s in model.findings[name].states} for name, state in findings.items()
-    }
+    virtual = {name: {s: float(s == state) for s in model.findings[name].states} for name, state in findings.items()}
     assert posterior(rank(model, virtual)) == posterior(rank(model, findings))
 
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from legdx.evidence import Evidence
 from legdx.inference.tables import Array, Tables
 
-__all__ = ["Posterior", "infer", "infer_block", "is_impossible", "parent_log_likelihood"]
+__all__ = ["Posterior", "infer", "infer_block", "is_impossible", "parent_log_likelihood", "posterior_of"]
 
 # Differences of log likelihood below this stay clear of underflow in exp().
 _SAFE_RANGE = 600.0
@@ -36,7 +37,7 @@ def infer(tables: Tables, evidence: Evidence, setting: int) -> Posterior:
     """The posterior of one case."""
     totals = parent_log_likelihood(tables, evidence)
     steps = len(evidence.rows) + len(evidence.virtual)
-    return _posterior(tables, totals, tables.log_prior[setting], steps)
+    return posterior_of(tables, totals, setting, steps)
 
 
 def infer_block(tables: Tables, block: Sequence[Evidence], settings: Sequence[int]) -> Posterior:
@@ -44,7 +45,7 @@ def infer_block(tables: Tables, block: Sequence[Evidence], settings: Sequence[in
     n_columns = tables.likelihood.shape[1]
     totals = np.array([parent_log_likelihood(tables, one) for one in block]).reshape(len(block), n_columns)
     steps = max((len(one.rows) + len(one.virtual) for one in block), default=0)
-    return _posterior(tables, totals, tables.log_prior[np.asarray(settings, dtype=np.intp)], steps)
+    return posterior_of(tables, totals, np.asarray(settings, dtype=np.intp), steps)
 
 
 def parent_log_likelihood(tables: Tables, evidence: Evidence) -> Array:
@@ -58,9 +59,10 @@ def parent_log_likelihood(tables: Tables, evidence: Evidence) -> Array:
     return totals
 
 
-def _posterior(tables: Tables, totals: Array, log_prior: Array, steps: int) -> Posterior:
+def posterior_of(tables: Tables, totals: Array, setting: int | npt.NDArray[np.intp], steps: int) -> Posterior:
+    """The posterior from `parent_log_likelihood`, of one case or one a line; `steps` is the most findings known."""
     n_causes = len(tables.causes)
-    joint = log_prior + totals[..., :n_causes]
+    joint = tables.log_prior[setting] + totals[..., :n_causes]
     if len(tables.mechanism_start):
         joint += _mechanism_log_likelihood(tables, totals[..., n_causes:], steps).sum(axis=-2)
     peak = joint.max(axis=-1, keepdims=True)

@@ -6,12 +6,9 @@ Symbols: C causes, S states of all mechanisms together, R rows (states of all fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 
-from legdx.model.fields import Row
 from legdx.model.spec import Cause, Mechanism, Spec
 from legdx.model.vocabulary import Finding
 
@@ -106,7 +103,7 @@ def softened(table: Array, error: float) -> Array:
 
 def finding_table(finding: Finding, causes: tuple[Cause, ...], mechanism: Mechanism | None) -> Array:
     """P(finding state | parent state) as written: one line a parent state, before the reporting error."""
-    background = cast(Row, finding.background)
+    background = finding.background
     if mechanism is None:
         rows = [cause.findings.get(finding.id, background) for cause in causes]
     else:
@@ -116,7 +113,7 @@ def finding_table(finding: Finding, causes: tuple[Cause, ...], mechanism: Mechan
 
 def mechanism_table(mechanism: Mechanism, causes: tuple[Cause, ...]) -> Array:
     """P(mechanism state | cause): one line a cause."""
-    background = cast(Row, mechanism.background)
+    background = mechanism.background
     return _normalised([cause.mechanisms.get(mechanism.id, background).p for cause in causes])
 
 

@@ -82,7 +82,24 @@ def export(model: Model, format: str, path: str | Path) -> None:
         raise UnknownNameError("format", format, FORMATS)
     import pgmpy.readwrite
 
+    network = to_pgmpy(model)
     # Some writers print arrays: without this they would be rounded to 8 digits and large ones cut.
     with np.printoptions(precision=17, threshold=2**31 - 1, floatmode="unique", linewidth=2**31 - 1):
-        writer = getattr(pgmpy.readwrite, _WRITERS[format])(to_pgmpy(model))
+        writer = getattr(pgmpy.readwrite, _WRITERS[format])(network)
+        if format == "net":
+            # pgmpy 1.1 rounds the tables of this format to 8 decimals.
+            writer.net_cpd = lambda name: _net_table(network.get_cpds(name).values)
+        elif format == "uai":
+            # pgmpy 1.1 lists a scope parents first and its table child first, where UAI wants the child last in both;
+            # some readers want the functions in the order of their variables too.
+            cpds = sorted(network.get_cpds(), key=lambda cpd: cpd.variable)
+            tables = [[repr(float(p)) for p in cpd.values.T.ravel()] for cpd in cpds]
+            functions = sorted(zip(writer.functions, tables, strict=True), key=lambda pair: int(pair[0][-1]))
+            writer.functions, writer.tables = map(list, zip(*functions, strict=True))
         writer.write(str(path))
+
+
+def _net_table(values: Array) -> str:
+    """The table in nested parentheses, one innermost group a parent state."""
+    nested = np.moveaxis(values, 0, -1).tolist()
+    return repr(nested).replace("[", "(").replace("]", ")").replace(",", "")

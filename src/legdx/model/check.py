@@ -146,11 +146,9 @@ def _no_orphan_source(spec: Spec, cited_elsewhere: frozenset[str]) -> Iterator[F
 
 def _rows(spec: Spec) -> Iterator[tuple[str, Row]]:
     for finding in spec.vocabulary.findings:
-        if finding.background is not None:
-            yield f"findings.toml: {finding.id}.background", finding.background
+        yield f"findings.toml: {finding.id}.background", finding.background
     for mechanism in spec.mechanisms:
-        if mechanism.background is not None:
-            yield f"mechanisms.toml: {mechanism.id}.background", mechanism.background
+        yield f"mechanisms.toml: {mechanism.id}.background", mechanism.background
         for name, rows in mechanism.findings.items():
             for state, row in rows.items():
                 yield f"mechanisms.toml: {mechanism.id}.findings.{name}.{state}", row

@@ -123,9 +123,8 @@ class Table:
                 self.fault(key, "is an unknown key", nearest(key, known))
 
 
-def read_row(table: Table, key: str, states: tuple[str, ...]) -> Row | None:
-    """Read one distribution over the states; None, with its faults reported, where it is wrong."""
-    before = len(table._faults.found)
+def read_row(table: Table, key: str, states: tuple[str, ...]) -> Row:
+    """Read one distribution over the states and report what is wrong with it."""
     inner = table.table(key, required=True)
     p = _read_p(inner, states)
     strength = inner.number("strength", 1e-6, 1e9)
@@ -134,7 +133,7 @@ def read_row(table: Table, key: str, states: tuple[str, ...]) -> Row | None:
         inner.fault("source", "names no source", 'name one, or the honest "expert_estimate"')
     row = Row(p=p, strength=strength, sources=sources, counts=_read_counts(inner), note=inner.text("note", ""))
     inner.close(ROW_KEYS)
-    return row if len(table._faults.found) == before else None
+    return row
 
 
 def _read_p(inner: Table, states: tuple[str, ...]) -> tuple[float, ...]:

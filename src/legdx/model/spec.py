@@ -62,7 +62,7 @@ class Mechanism:
     label: str
     note: str
     states: tuple[str, ...]
-    background: Row | None
+    background: Row
     findings: Mapping[str, Mapping[str, Row]]
 
 
@@ -112,24 +112,36 @@ class Spec:
     sources: Mapping[str, Source]
 
 
-def read_spec(documents: Mapping[str, Any], faults: Faults) -> Spec:
-    """Read all documents of a folder but the rules, and report what is wrong with their shape."""
+def read_spec(documents: Mapping[str, Any], faults: Faults, causes: tuple[Cause, ...] | None = None) -> Spec:
+    """Read all documents of a folder but the rules, and report what is wrong with their shape.
+
+    Causes that were read before may be given; else they are read from the documents under `causes/`.
+    """
     manifest = _read_manifest(Table(documents.get("manifest.toml", {}), "manifest.toml:", faults))
     vocabulary = read_vocabulary(documents.get("findings.toml", {}), faults)
     root = Table(documents.get("mechanisms.toml", {}), "mechanisms.toml:", faults)
     mechanisms = tuple(_read_mechanism(id, root.table(id), vocabulary) for id in root.keys())
-    names = sorted(name for name in documents if name.startswith("causes/"))
-    causes = tuple(
-        _read_cause(
-            PurePosixPath(name).stem, Table(documents[name], f"{name}:", faults), manifest, vocabulary, mechanisms
-        )
-        for name in names
-    )
-    if not causes:
-        faults.add("causes/", "holds no cause", "add a file for each cause")
+    if causes is None:
+        causes = _read_causes(documents, faults, manifest, vocabulary, mechanisms)
     root = Table(documents.get("sources.toml", {}), "sources.toml:", faults)
     sources = {id: _read_source(id, root.table(id)) for id in root.keys()}
     return Spec(manifest=manifest, vocabulary=vocabulary, mechanisms=mechanisms, causes=causes, sources=sources)
+
+
+def _read_causes(
+    documents: Mapping[str, Any],
+    faults: Faults,
+    manifest: Manifest,
+    vocabulary: Vocabulary,
+    mechanisms: tuple[Mechanism, ...],
+) -> tuple[Cause, ...]:
+    causes = []
+    for name in sorted(name for name in documents if name.startswith("causes/")):
+        table = Table(documents[name], f"{name}:", faults)
+        causes.append(_read_cause(PurePosixPath(name).stem, table, manifest, vocabulary, mechanisms))
+    if not causes:
+        faults.add("causes/", "holds no cause", "add a file for each cause")
+    return tuple(causes)
 
 
 def _read_manifest(table: Table) -> Manifest:
@@ -169,8 +181,7 @@ def _read_mechanism(id: str, table: Table, vocabulary: Vocabulary) -> Mechanism:
             hanging.fault(name, "no such finding", "take one of findings.toml")
             continue
         legal = vocabulary.findings[vocabulary.index[name]].states
-        read = {state: read_row(rows, state, legal) for state in states if rows.has(state)}
-        findings[name] = {state: row for state, row in read.items() if row is not None}
+        findings[name] = {state: read_row(rows, state, legal) for state in states if rows.has(state)}
         rows.close(states)
     mechanism = Mechanism(
         id=id,
@@ -216,9 +227,7 @@ def _read_rows(table: Table, states: Mapping[str, tuple[str, ...]], kind: str) -
             table.raw(name)
             table.fault(name, f"no such {kind}", nearest(name, states))
             continue
-        row = read_row(table, name, states[name])
-        if row is not None:
-            rows[name] = row
+        rows[name] = read_row(table, name, states[name])
     return rows
 
 

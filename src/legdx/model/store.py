@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from legdx.errors import Fault, ModelFormatError
 __all__ = [
     "CACHE_FOLDER",
     "SINGLE_FILES",
+    "Folder",
     "default_folder",
     "read_folder",
     "read_literature",
@@ -31,7 +33,7 @@ __all__ = [
 
 SINGLE_FILES = ("manifest.toml", "findings.toml", "mechanisms.toml", "red_flags.toml", "sources.toml")
 CACHE_FOLDER = ".legdx_cache"
-_CACHE_FORMAT = "1"
+_CACHE_FORMAT = "2"
 
 
 def default_folder() -> Path:
@@ -45,15 +47,21 @@ def default_folder() -> Path:
     )
 
 
-def read_folder(folder: Path) -> tuple[dict[str, Any], str, bool]:
-    """Parse every file of a model folder.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folder:
+    """What was read of a model folder: documents by file name, or what was kept of them in the cache."""
 
-    Returns:
-        the parsed documents by file name relative to the folder, the digest of the bytes that they came from, and
-        whether they came from the cache, where only folders go that passed every check.
+    documents: dict[str, Any]
+    digest: str
+    checked: bool  # from the cache, where only folders go that passed every check
+    faults: tuple[Fault, ...] = ()  # of files that are missing or cannot be parsed
+
+
+def read_folder(folder: Path) -> Folder:
+    """Parse every file of a model folder, or take what is kept of it in the cache.
 
     Raises:
-        ModelFormatError: the folder or a file is missing or is no TOML; all of them are named.
+        ModelFormatError: there is no such folder.
     """
     if not folder.is_dir():
         raise ModelFormatError(
@@ -63,7 +71,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], str, bool]:
     digest = _digest(contents)
     cached = _read_cache(folder, digest)
     if cached is not None:
-        return cached, digest, True
+        return Folder(documents=cached, digest=digest, checked=True)
     faults = [
         Fault(where=name, problem="is missing", fix="add the file; see docs/model-format.md")
         for name in SINGLE_FILES
@@ -75,9 +83,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], str, bool]:
             documents[name] = _parse(name, data)
         except ModelFormatError as error:
             faults += error.faults
-    if faults:
-        raise ModelFormatError(faults)
-    return documents, digest, False
+    return Folder(documents=documents, digest=digest, checked=False, faults=tuple(faults))
 
 
 def read_some(folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
@@ -97,14 +103,16 @@ def read_some(folder: Path, names: tuple[str, ...]) -> dict[str, Any]:
     return documents
 
 
-def write_cache(folder: Path, digest: str, documents: dict[str, Any]) -> None:
-    """Keep the parsed documents beside the model if the folder can be written to; older caches go."""
+def write_cache(folder: Path, digest: str, plain: dict[str, Any]) -> None:
+    """Keep the checked form of a model beside it, if the folder can be written to; older caches go."""
     target = _cache_file(folder, digest)
     with contextlib.suppress(OSError):
         target.parent.mkdir(exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(documents, stream, ensure_ascii=False, separators=(",", ":"))
+            json.dump(plain, stream, ensure_ascii=False, separators=(",", ":"))
+        # mkstemp makes a file for its owner alone; other users of the installation read the cache too.
+        Path(temporary).chmod(0o644)
         os.replace(temporary, target)
         for old in target.parent.glob("*.json"):
             if old != target:

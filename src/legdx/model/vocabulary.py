@@ -45,7 +45,7 @@ class Finding:
     aliases: tuple[str, ...]
     unit: str
     cut_points: tuple[tuple[str, float, float], ...]
-    background: Row | None
+    background: Row
 
     @property
     def is_boolean(self) -> bool:

@@ -1,0 +1,257 @@
+"""Exact inference for many cases at once: a matrix of state numbers to a matrix of posteriors. NumPy only.
+
+Each case is a product of rows of the joint-state tables of `packs`, divided by its sum. All factors are at most 1, so
+what underflow takes from a product is below 1e-300; where the sum of a case is small enough for that to matter, or zero,
+the case is computed again in logarithms by the single-case engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from legdx.errors import EvidenceError, EvidenceShapeError, Fault, MissingExtraError, UnknownNameError
+from legdx.inference.engine import posterior_of
+from legdx.inference.packs import Lookup, Packs, pack_tables
+from legdx.inference.tables import Array, Tables
+
+__all__ = ["rank_codes"]
+
+# Cases a block: its two work arrays stay in the second-level cache. Cases a task: what a thread takes at a time.
+_BLOCK = 1024
+_TASK = 16 * _BLOCK
+_FLOOR = {"float64": 1e-200, "float32": 1e-28}
+_LOG_BLOCK = 256
+
+
+def rank_codes(
+    tables: Tables,
+    codes: npt.NDArray[np.integer[Any]],
+    setting: int | npt.NDArray[np.integer[Any]],
+    *,
+    dtype: npt.DTypeLike = np.float64,
+    threads: int | None = None,
+    out: npt.NDArray[Any] | None = None,
+    kernel: str = "auto",
+) -> tuple[npt.NDArray[Any], Array]:
+    """The posteriors of many cases.
+
+    >>> import legdx, numpy as np
+    >>> model = legdx.load_model()
+    >>> codes = np.full((2, len(model.findings)), -1)
+    >>> codes[1, model.vocabulary.index["saddle_numbness"]] = 1
+    >>> probability, log_evidence = rank_codes(model.tables, codes, model.setting_index("emergency"))
+    >>> probability.shape, model.causes.keys()[probability[1].argmax()]
+    ((2, 82), 'cauda_equina_syndrome')
+
+    Args:
+        tables: the compiled network, C causes and F findings.
+        codes: (cases, F) integers: the number of the state of each finding, in the order of the vocabulary; -1 unknown.
+        setting: the number of the setting, one for all cases or (cases,).
+        dtype: ``float64``, equal to the single case to 1e-12, or ``float32``, to about 1e-6.
+        threads: how many to use; None: one for each processor that this process may use.
+        out: (cases, C) of that dtype, to write the probabilities to; None: a new array.
+        kernel: ``"numpy"``, ``"numba"`` (compiled, from the extra ``legdx[fast]``), or ``"auto"``: numba where it is
+            installed. Both read the same tables and agree to 1e-12.
+
+    Returns:
+        P(cause | findings) as (cases, C), and the natural logarithm of P(findings | setting) as (cases,) in float64.
+        A case that the network gives probability zero has NaN probabilities and minus infinity.
+
+    Raises:
+        EvidenceShapeError: `codes`, `setting` or `out` has the wrong shape or type.
+        EvidenceError: a state or setting number is out of range.
+        MissingExtraError: the compiled kernel is asked for and numba is not installed.
+
+    Source:
+        Pearl, Probabilistic Reasoning in Intelligent Systems, 1988, section 4.2.
+    """
+    name = np.dtype(dtype).name
+    codes = np.asarray(codes)
+    settings = np.broadcast_to(np.asarray(setting), (len(codes),))
+    _check(tables, codes, settings, name, out)
+    probability = np.empty((len(codes), len(tables.causes)), name) if out is None else out
+    job = _Job(
+        tables=tables,
+        packs=pack_tables(tables, name),
+        codes=codes,
+        settings=settings,
+        probability=probability,
+        log_evidence=np.empty(len(codes)),
+    )
+    run = job.run_numba if _is_compiled(kernel) else job.run_numpy
+    _in_parallel(run, len(codes), threads or len(os.sched_getaffinity(0)))
+    return probability, job.log_evidence
+
+
+def _is_compiled(kernel: str) -> bool:
+    if kernel not in ("auto", "numpy", "numba"):
+        raise UnknownNameError("kernel", kernel, ("auto", "numpy", "numba"))
+    installed = kernel != "numpy" and find_spec("numba") is not None
+    if kernel == "numba" and not installed:
+        raise MissingExtraError("numba", "fast")
+    return installed
+
+
+def _check(
+    tables: Tables, codes: npt.NDArray[Any], settings: npt.NDArray[Any], dtype: str, out: npt.NDArray[Any] | None
+) -> None:
+    n_findings, n_causes, n_settings = len(tables.start), len(tables.causes), len(tables.settings)
+    faults = []
+    if codes.ndim != 2 or codes.shape[1] != n_findings or codes.dtype.kind != "i":
+        faults.append(("codes", codes, f"give signed integers, one line a case, {n_findings} columns"))
+    if settings.dtype.kind not in "iu":
+        faults.append(("setting", settings, "give the number of a setting, one for all cases or one a case"))
+    if dtype not in _FLOOR:
+        faults.append(("dtype", np.empty(0, dtype), "use float64 or float32"))
+    elif out is not None and (out.shape != (len(codes), n_causes) or out.dtype.name != dtype):
+        faults.append(("out", out, f"give {dtype} of shape {(len(codes), n_causes)}"))
+    if faults:
+        raise EvidenceShapeError(
+            [Fault(where=w, problem=f"is {array.dtype} of shape {array.shape}", fix=fix) for w, array, fix in faults]
+        )
+    wrong = (settings < 0) | (settings >= n_settings)
+    if wrong.any():
+        n = int(settings[wrong.argmax()])
+        fix = f"use a number from 0 to {n_settings - 1}: {', '.join(tables.settings)}"
+        raise EvidenceError([Fault(where="setting", problem=f"no setting {n}", fix=fix)])
+
+
+def _in_parallel(run: Callable[[int, int], None], n: int, threads: int) -> None:
+    tasks = [(first, min(first + _TASK, n)) for first in range(0, n, _TASK)]
+    if threads == 1 or len(tasks) < 2:
+        for first, last in tasks:
+            run(first, last)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(run, first, last) for first, last in tasks]:
+            done.result()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Job:
+    """One call's arrays; its methods compute a range of lines and may run in several threads on distinct ranges."""
+
+    tables: Tables
+    packs: Packs
+    codes: npt.NDArray[Any]
+    settings: npt.NDArray[Any]
+    probability: npt.NDArray[Any]
+    log_evidence: Array
+
+    def run_numba(self, first: int, last: int) -> None:
+        """Compute the lines from `first` up to `last` with the compiled kernel."""
+        from legdx.inference.batch_numba import multiply_rows
+
+        packs, lines = self.packs, slice(first, last)
+        codes = self.codes[lines]
+        if codes.dtype != np.int8:
+            codes = np.clip(codes, -2, 127).astype(np.int8)
+        wrong = multiply_rows(
+            np.ascontiguousarray(codes),
+            np.ascontiguousarray(self.settings[lines], dtype=np.int64),
+            packs.n_states,
+            packs.prior,
+            _arrays(packs.causes),
+            _arrays(packs.states),
+            packs.first,
+            packs.mechanism,
+            _FLOOR[packs.prior.dtype.name],
+            self.probability[lines],
+            self.log_evidence[lines],
+        )
+        if wrong >= 0:
+            self._check_range(slice(first + wrong, first + wrong + 1))
+        self._in_logarithms(np.flatnonzero(np.isnan(self.log_evidence[lines])) + first)
+
+    def run_numpy(self, first: int, last: int) -> None:
+        """Compute the lines from `first` up to `last` with NumPy."""
+        packs = self.packs
+        matrices = [(lookup, _matrix(lookup)) for lookup in (packs.causes, packs.states)]
+        shape = (min(_BLOCK, last - first), self.probability.shape[1])
+        joint, factor = np.empty(shape, packs.prior.dtype), np.empty(shape, packs.prior.dtype)
+        for low in range(first, last, _BLOCK):
+            n = min(_BLOCK, last - low)
+            lines = slice(low, low + n)
+            self._check_range(lines)
+            known = self.codes[lines].astype(np.float32)
+            rows, state_rows = (_rows(lookup, matrix, known) for lookup, matrix in matrices)
+            shift = packs.causes.peak.take(rows).sum(axis=0) + packs.states.peak.take(state_rows).sum(axis=0)
+            packs.prior.take(self.settings[lines], axis=0, out=joint[:n], mode="clip")
+            _multiply_rows(joint[:n], factor[:n], packs.causes, rows)
+            for k, (start, stop) in enumerate(pairwise(packs.first)):
+                likelihood = np.multiply.reduce(packs.states.table.take(state_rows[start:stop], axis=0), axis=0)
+                joint[:n] *= likelihood @ packs.mechanism[k]
+            self._normalise(lines, joint[:n], shift)
+
+    def _normalise(self, lines: slice, joint: npt.NDArray[Any], shift: Array) -> None:
+        total = joint.sum(axis=1)
+        small = np.flatnonzero(total < _FLOOR[joint.dtype.name])
+        total[small] = 1.0
+        np.multiply(joint, (1 / total)[:, None], out=self.probability[lines])
+        self.log_evidence[lines] = np.log(total, dtype=np.float64) + shift
+        self._in_logarithms(small + lines.start)
+
+    def _in_logarithms(self, lines: npt.NDArray[np.intp]) -> None:
+        for low in range(0, len(lines), _LOG_BLOCK):
+            part, tables = lines[low : low + _LOG_BLOCK], self.tables
+            codes = self.codes[part].astype(np.intp)
+            totals = np.zeros((len(part), tables.likelihood.shape[1]))
+            for i, start in enumerate(tables.start):
+                known = np.flatnonzero(codes[:, i] >= 0)
+                totals[known] += tables.log_likelihood[start + codes[known, i]]
+            steps = int((codes >= 0).sum(axis=1).max())
+            posterior = posterior_of(tables, totals, self.settings[part].astype(np.intp), steps)
+            self.probability[part] = posterior.probability
+            self.log_evidence[part] = posterior.log_evidence
+
+    def _check_range(self, lines: slice) -> None:
+        codes, n_states = self.codes[lines], self.packs.n_states
+        wrong = (codes.max(axis=0) >= n_states) | (codes.min(axis=0) < -1)
+        if wrong.any():
+            column = int(wrong.argmax())
+            n = int(n_states[column])
+            line = int(((codes[:, column] >= n) | (codes[:, column] < -1)).argmax())
+            where, problem = f"codes[{lines.start + line}, {column}]", f"is {codes[line, column]}"
+            raise EvidenceError([Fault(where=where, problem=problem, fix=f"use 0 to {n - 1}, or -1 for unknown")])
+
+
+def _arrays(lookup: Lookup) -> tuple[npt.NDArray[Any], ...]:
+    return lookup.weight, lookup.pack_of, lookup.base, lookup.table, lookup.peak
+
+
+def _matrix(lookup: Lookup) -> npt.NDArray[np.float32]:
+    """The weights as (packs, F); single precision is exact below 2**24, which no row number reaches."""
+    matrix = np.zeros((len(lookup.base), len(lookup.weight)), np.float32)
+    used = np.flatnonzero(lookup.weight)
+    matrix[lookup.pack_of[used], used] = lookup.weight[used]
+    return matrix
+
+
+def _rows(lookup: Lookup, matrix: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """The row of each pack for each case, (packs, cases)."""
+    rows = matrix @ known.T
+    rows += (lookup.base + matrix.sum(axis=1))[:, None]
+    return rows.astype(np.intp)
+
+
+def _multiply_rows(
+    joint: npt.NDArray[Any], factor: npt.NDArray[Any], lookup: Lookup, rows: npt.NDArray[np.intp]
+) -> None:
+    """Multiply each case by the row that each pack has for it, passing over packs in which nothing is known."""
+    for row, base in zip(rows, lookup.base, strict=True):
+        known = np.count_nonzero(row != base)
+        if 4 * known > len(row):
+            lookup.table.take(row, axis=0, out=factor, mode="clip")
+            np.multiply(joint, factor, out=joint)
+        elif known:
+            cases = np.flatnonzero(row != base)
+            joint[cases] *= lookup.table.take(row[cases], axis=0)

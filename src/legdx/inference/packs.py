@@ -1,0 +1,137 @@
+"""Joint-state tables for many cases: what several findings say together, looked up in one row. NumPy only. Internal.
+
+A pack is a set of findings, whole mechanisms among them, whose joint states (unknown counted as one more state of each)
+are numbered in mixed radix. Its table holds, for each number, the likelihood of every cause, mechanisms already summed
+out. A case is then a product of one row a pack, with no logarithm or exponential taken for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from legdx.inference.tables import Array, Tables
+
+__all__ = ["Lookup", "Packs", "pack_tables"]
+
+# Joint states that a pack may have: seven findings of two states (3**7). With the shipped network that makes 27 packs
+# of 37 MB together; larger packs save few rows a case and cost memory in proportion.
+PACK_ROWS = 3**7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Lookup:
+    """Some packs, one under the other: the row of a pack is its base, plus weight times (state + 1) for each finding."""
+
+    weight: npt.NDArray[np.int32]  # (F,): place value of each finding in its pack; 0 where it is in none of these
+    pack_of: npt.NDArray[np.int32]  # (F,)
+    base: npt.NDArray[np.int32]  # (packs,): the row in which nothing is known
+    table: npt.NDArray[Any]  # (rows, columns): likelihood, the largest of a row being 1
+    peak: Array  # (rows,): logarithm of what each row was divided by
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Packs:
+    """All packs of a network, at one precision.
+
+    A mechanism with too many joint states for one pack is wide: it has packs of its own, over its states, which are
+    summed out case by case.
+    """
+
+    n_states: npt.NDArray[np.int64]  # (F,)
+    prior: npt.NDArray[Any]  # (settings, C)
+    causes: Lookup  # tables over C columns
+    states: Lookup  # tables over the states of wide mechanisms, filled up with zeros
+    first: npt.NDArray[np.int32]  # (wide + 1,): first pack of each wide mechanism in `states`
+    mechanism: npt.NDArray[Any]  # (wide, states, C): P(state | cause)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Item:
+    """What goes into a pack as a whole: some findings, and the logarithm of their joint table (codes, columns)."""
+
+    weights: dict[int, int]
+    table: Array
+
+
+@lru_cache(maxsize=8)
+def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS, mrows: int = PACK_ROWS) -> Packs:
+    """Compute the packs of a compiled network; the last few are kept."""
+    n_causes = len(tables.causes)
+    n_states = np.diff([*tables.start, tables.likelihood.shape[0]])
+    children: dict[tuple[int, int], list[_Item]] = {}
+    for i, (start, n, columns) in enumerate(zip(tables.start, n_states, tables.columns, strict=True)):
+        known = tables.log_likelihood[start : start + n, columns]
+        item = _Item(weights={i: 1}, table=np.concatenate([np.zeros((1, known.shape[1])), known]))
+        children.setdefault((columns.start - n_causes, columns.stop - n_causes), []).append(item)
+    items = children.pop((-n_causes, 0), [])
+    wide: list[tuple[slice, list[_Item]]] = []
+    for (start, stop), singles in children.items():
+        states = slice(start, stop)
+        if np.prod([len(one.table) for one in singles], dtype=float) <= mrows:
+            items.append(_summed_out(_joined(singles), tables.log_mechanism[states]))
+        else:
+            wide.append((states, _packed(singles, mrows)))
+    width = max((states.stop - states.start for states, _ in wide), default=0)
+    mechanism = np.zeros((len(wide), width, n_causes), dtype)
+    for k, (states, _) in enumerate(wide):
+        mechanism[k, : states.stop - states.start] = tables.mechanism[states]
+    return Packs(
+        n_states=n_states,
+        prior=tables.prior.astype(dtype),
+        causes=_stacked(_packed(items, rows), len(n_states), n_causes, dtype),
+        states=_stacked([pack for _, packs in wide for pack in packs], len(n_states), width, dtype),
+        first=np.cumsum([0, *(len(packs) for _, packs in wide)], dtype=np.int32),
+        mechanism=mechanism,
+    )
+
+
+def _joined(items: list[_Item]) -> _Item:
+    """Several items as one; the number of the last runs fastest."""
+    weights, table = dict(items[0].weights), items[0].table
+    for item in items[1:]:
+        n = len(item.table)
+        weights = {i: w * n for i, w in weights.items()} | item.weights
+        table = (table[:, None, :] + item.table).reshape(-1, table.shape[1])
+    return _Item(weights=weights, table=table)
+
+
+def _summed_out(item: _Item, log_mechanism: Array) -> _Item:
+    """From the log likelihood of mechanism states to that of causes."""
+    table = np.logaddexp.reduce(item.table[:, :, None] + log_mechanism, axis=1)
+    return _Item(weights=item.weights, table=table)
+
+
+def _packed(items: list[_Item], rows: int) -> list[_Item]:
+    """Fill packs of at most so many rows: the largest item first, each into the first pack that has room."""
+    packs: list[list[_Item]] = []
+    room: list[int] = []
+    for item in sorted(items, key=lambda item: -len(item.table)):
+        n = len(item.table)
+        k = next((k for k, left in enumerate(room) if n <= left), None)
+        if k is None:
+            packs.append([item])
+            room.append(rows // n)
+        else:
+            packs[k].append(item)
+            room[k] //= n
+    return [_joined(pack) for pack in packs]
+
+
+def _stacked(packs: list[_Item], n_findings: int, width: int, dtype: str) -> Lookup:
+    """All packs one under the other, each row divided by its largest entry."""
+    weight, pack_of = np.zeros(n_findings, np.int32), np.zeros(n_findings, np.int32)
+    base = np.cumsum([0, *(len(pack.table) for pack in packs)], dtype=np.int32)
+    table, peak = np.zeros((base[-1], width), dtype), np.zeros(base[-1])
+    for k, pack in enumerate(packs):
+        for i, w in pack.weights.items():
+            weight[i], pack_of[i] = w, k
+        rows = slice(base[k], base[k + 1])
+        highest = pack.table.max(axis=1)
+        peak[rows] = np.where(np.isfinite(highest), highest, 0.0)
+        table[rows, : pack.table.shape[1]] = np.exp(pack.table - peak[rows, None])
+    return Lookup(weight=weight, pack_of=pack_of, base=base[:-1], table=table, peak=peak)

@@ -1,0 +1,104 @@
+"""The red-flag rules for many cases at once: a matrix of state numbers to a matrix of rules. NumPy only.
+
+It evaluates the same two normal forms as `redflags`, a whole column of cases in each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from legdx.model.rules import URGENCIES, Group
+from legdx.redflags import RuleSet
+
+__all__ = ["evaluate_codes", "urgency_of"]
+
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.integer[Any]]
+
+# The columns of a block of cases stay in the processor's cache from one rule to the next.
+_BLOCK = 16_384
+
+
+def evaluate_codes(rules: RuleSet, codes: Codes) -> tuple[Flags, Flags]:
+    """Evaluate every rule on many cases.
+
+    >>> import legdx, numpy as np
+    >>> rules = legdx.load_model().rules
+    >>> codes = np.full((2, len(rules.vocabulary.findings)), -1, dtype=np.int8)
+    >>> codes[1, rules.vocabulary.index["seizure"]] = 1
+    >>> fired, not_excluded = evaluate_codes(rules, codes)
+    >>> [rules.rules[k].id for k in fired[1].nonzero()[0]]
+    ['confusion_or_seizure']
+
+    Args:
+        rules: the rules, R of them, over F findings.
+        codes: (cases, F) integers: the number of the state of each finding, in the order of the vocabulary; -1 unknown.
+            It is read a column at a time, so Fortran order is the faster.
+
+    Returns:
+        two boolean matrices (cases, R), rules in the order of the file: fired, and neither fired nor excluded.
+    """
+    shape = (len(rules.rules), len(codes))
+    fired, still_open = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
+    for first in range(0, len(codes), _BLOCK):
+        lines = slice(first, first + _BLOCK)
+        states = _States(codes[lines].T)
+        for k, rule in enumerate(rules.rules):
+            holds = states.all_clauses(rule.clauses)
+            fired[k, lines] = holds
+            still_open[k, lines] = states.any_term(rule.terms) & ~holds
+    return fired.T, still_open.T
+
+
+def urgency_of(rules: RuleSet, fired: Flags) -> npt.NDArray[np.int8]:
+    """The number in `URGENCIES` of the highest urgency among the rules that fired, (cases,)."""
+    highest = np.full(len(fired), len(URGENCIES) - 1, np.int8)
+    for k, rule in enumerate(rules.rules):
+        np.minimum(highest, URGENCIES.index(rule.urgency), out=highest, where=fired[:, k])
+    return highest
+
+
+class _States:
+    """The states of a block of cases, with every test of a state made once."""
+
+    def __init__(self, columns: Codes) -> None:
+        self.columns = columns
+        self._known_in: dict[tuple[int, frozenset[int]], Flags] = {}
+
+    def known_in(self, finding: int, states: frozenset[int]) -> Flags:
+        key = finding, states
+        if key not in self._known_in:
+            self._known_in[key] = _any(self.columns[finding] == s for s in states)
+        return self._known_in[key]
+
+    def all_clauses(self, clauses: Iterable[Group]) -> Flags:
+        holds = np.ones(self.columns.shape[1], np.bool_)
+        for clause in clauses:
+            holds &= _any(self.known_in(i, states) for i, states in clause.items())
+            if not holds.any():
+                break
+        return holds
+
+    def any_term(self, terms: Iterable[Group]) -> Flags:
+        """Whether some term holds no finding that is known otherwise."""
+        alive = np.zeros(self.columns.shape[1], np.bool_)
+        for term in terms:
+            possible = np.ones_like(alive)
+            for i, states in term.items():
+                possible &= self.known_in(i, states) | self.known_in(i, frozenset((-1,)))
+            alive |= possible
+            if alive.all():
+                break
+        return alive
+
+
+def _any(parts: Iterable[Flags]) -> Flags:
+    whole: Flags | None = None
+    for part in parts:
+        whole = part.copy() if whole is None else np.logical_or(whole, part, out=whole)
+    assert whole is not None, "no clause and no set of states is empty"
+    return whole
