@@ -71,6 +71,14 @@ def test_bad_input_says_what_where_and_what_to_do(
     assert message in captured.err
 
 
+def test_findings_are_listed_and_searched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["findings", "pins and needles"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("numbness_or_tingling: absent | present\n")
+    assert main(["findings"]) == 0
+    assert capsys.readouterr().out.count("\n") == 2 * 162
+
+
 def test_a_missing_file_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rank", "nowhere.json"]) == 2
     assert "nowhere.json: cannot be read" in capsys.readouterr().err

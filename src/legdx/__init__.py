@@ -10,7 +10,7 @@
 It supports clinicians and developers; it is no medical device and no substitute for a clinician.
 """
 
-from legdx._api import load_model, rank, red_flags
+from legdx._api import load_model, rank, rank_frame, red_flags
 from legdx.errors import (
     CaseFileError,
     EvidenceError,
@@ -40,6 +40,7 @@ __all__ = [
     "__version__",
     "load_model",
     "rank",
+    "rank_frame",
     "red_flags",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,11 @@ from legdx.loaded import load_model as _load
 from legdx.redflags import RedFlags, RuleSet
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from legdx.ranking import Ranking
 
-__all__ = ["load_model", "rank", "red_flags"]
+__all__ = ["load_model", "rank", "rank_frame", "red_flags"]
 
 
 def load_model(path: str | Path | None = None) -> Model:
@@ -60,6 +62,52 @@ def rank(findings: Mapping[str, Any], *, setting: str = "primary_care", model: M
     from legdx.ranking import rank_case
 
     return rank_case(_shipped_model() if model is None else model, findings, setting)
+
+
+def rank_frame(
+    frame: pd.DataFrame,
+    *,
+    setting: str = "primary_care",
+    model: Model | None = None,
+    top: int | None = None,
+    columns: Sequence[Hashable] | Mapping[Hashable, str | None] | None = None,
+    on_error: str = "raise",
+) -> pd.DataFrame:
+    """Rank the causes for every row of a pandas data frame; each row is answered as `rank` would.
+
+    >>> import legdx, pandas as pd
+    >>> frame = pd.DataFrame({"age": [71, 30], "exertional_claudication": [True, None], "saddle_numbness": [None, True]})
+    >>> ranked = legdx.rank_frame(frame, top=1)
+    >>> for row in ranked.itertuples():
+    ...     print(row.cause_1, row.urgency, row.fired)
+    lumbar_spinal_stenosis routine ()
+    cauda_equina_syndrome emergency ('saddle_numbness',)
+
+    Args:
+        frame: one row a person, columns by finding id, alias or code, values as for `rank`; missing is unknown. A
+            column ``setting`` gives rows their own setting.
+        setting: where the persons present, for rows that have none of their own.
+        model: a loaded model; None: the leg weakness model.
+        top: how many causes to give, most probable first, as ``cause_1``, ``probability_1`` and so on; None: the
+            probability of every cause, in a column by its id.
+        columns: the columns to read; or a mapping from column to finding, None for one to leave out, the others being
+            read by their own names; None: all.
+        on_error: ``"raise"``, or ``"mark"``: rows at fault get NaN and the reason in the column ``error``.
+
+    Returns:
+        a frame of the same index: the causes, ``urgency``, ``fired`` (ids of rules, most urgent first) and
+        ``log_evidence``. In a row marked for its cells, what fired on the other cells is kept, and ``urgency`` is missing
+        where nothing did.
+
+    Raises:
+        EvidenceError: a column or cell cannot be read, or a row is impossible; all faults are named, each with its row,
+            columns and values.
+        UnknownNameError: there is no such setting or option.
+    """
+    from legdx.cohort import rank_table
+
+    chosen = _shipped_model() if model is None else model
+    return rank_table(frame, model=chosen, setting=setting, top=top, columns=columns, on_error=on_error)
 
 
 def red_flags(findings: Mapping[str, Any], *, model: Model | None = None) -> RedFlags:

@@ -39,7 +39,8 @@ def series_cells(series: pd.Series[Any], finding: Finding | None) -> Cells:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_object_dtype
 
     def value(row: int) -> object:
-        return series.iloc[row]
+        cell = series.iloc[row]
+        return cell.item() if isinstance(cell, np.generic) else cell
 
     if is_object_dtype(series.dtype):
         values = series.to_numpy()

@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     flags.add_argument("case", help="a JSON file with findings; - for standard input")
     flags.set_defaults(run=_red_flags)
 
+    findings = commands.add_parser("findings", help="list the findings that can be said, with their states")
+    findings.add_argument("word", nargs="?", default="", help="only those whose id, label or alias holds this word")
+    findings.set_defaults(run=_findings)
+
     about_model = commands.add_parser("model", help="check, measure or export a model")
     model = about_model.add_subparsers(required=True, metavar="ACTION")
     check = model.add_parser("check", help="report every fault of a model folder")
@@ -93,6 +97,16 @@ def _red_flags(options: argparse.Namespace) -> int:
 
     flags = legdx.red_flags(_read_case(options.case)["findings"])
     print(red_flags_text(flags.urgency, flags.to_dict()))
+    return 0
+
+
+def _findings(options: argparse.Namespace) -> int:
+    word = options.word.casefold()
+    for finding in legdx.load_model().findings:
+        names = (finding.id, finding.label, *finding.aliases, *finding.codes)
+        if any(word in name.casefold() for name in names):
+            number = f", or a number in {finding.unit}" if finding.cut_points else ""
+            print(f"{finding.id}: {' | '.join(finding.states)}{number}\n    {finding.question}")
     return 0
 
 

@@ -239,23 +239,26 @@ class _Group:
         return [int(row) for row in np.flatnonzero(self.bad[self.joint])] if self.bad.any() else []
 
     def faults(self, row: int, label: object) -> Iterator[CellFault]:
-        """What is wrong in a row, in the words of the single case."""
-        pairs = zip(self.sources, self.cells, strict=True)
-        given = {s.name: one.value(row) if one.classes[row] else None for s, one in pairs}
+        """What is wrong in a row, in the words of the single case: of each cell, else of all cells together."""
+        given = [(s, one.value(row)) for s, one in zip(self.sources, self.cells, strict=True) if one.classes[row]]
+        alone = [fault for one in given for fault in self._wrong([one], label)]
+        yield from alone or self._wrong(given, label)
+
+    def _wrong(self, given: Sequence[tuple[Source, object]], label: object) -> Iterator[CellFault]:
         try:
-            parse_evidence(self.vocabulary, given)
+            parse_evidence(self.vocabulary, {source.name: value for source, value in given})
         except EvidenceError as error:
+            columns = tuple(source.column for source, _ in given)
             for fault in error.faults:
-                hit = [s for s in self.sources if fault.where == s.name or fault.where.startswith(s.name + ".")]
-                named = hit[:1] or [s for s in self.sources if given[s.name] is not None]
-                inside = fault.where[len(hit[0].name) :] if hit else ""
+                # Inside a cell of virtual evidence: the state that is at fault.
+                inside = fault.where.removeprefix(given[0][0].name) if len(given) == 1 else ""
                 yield CellFault(
-                    where=f"row {shown(label)}, column {', '.join(shown(s.column) for s in named)}{inside}",
+                    where=f"row {shown(label)}, column {', '.join(map(shown, columns))}{inside}",
                     problem=fault.problem,
                     fix=fault.fix,
                     row=label,
-                    columns=tuple(s.column for s in named),
-                    values=tuple(given[s.name] for s in named),
+                    columns=columns,
+                    values=tuple(value for _, value in given),
                 )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from legdx.errors import EvidenceError, EvidenceShapeError, Fault, ModelMeaningError, UnknownNameError, nearest, shown
+from legdx.errors import EvidenceError, EvidenceShapeError, Fault, ModelMeaningError, nearest, shown
 from legdx.evidence import parse_evidence
 from legdx.inference.learn import SOURCE, Diagnosed, MovedRow, learn
 from legdx.loaded import Model
@@ -184,16 +184,24 @@ def _read_cases(model: Model, cases: Any) -> list[Diagnosed]:
 
 
 def _read_case(model: Model, numbers: Mapping[str, int], case: object) -> Diagnosed:
-    findings = {k: v for k, v in case.items() if k not in ("cause", "setting")} if isinstance(case, Mapping) else case
-    evidence = parse_evidence(model.vocabulary, findings)
-    assert isinstance(case, Mapping)
+    if not isinstance(case, Mapping):
+        fault = Fault(where="case", problem=f"is {shown(case)}, not a mapping", fix='write {"cause": "stroke", ...}')
+        raise EvidenceShapeError([fault])
     cause, setting = case.get("cause"), case.get("setting")
+    faults = []
     if not isinstance(cause, str) or cause not in numbers:
-        raise EvidenceError([Fault(where="cause", problem=f"no cause {shown(cause)}", fix=nearest(cause, numbers))])
-    if setting is None or setting != setting:
-        return Diagnosed(cause=numbers[cause], setting=None, evidence=evidence)
+        faults.append(Fault(where="cause", problem=f"no cause {shown(cause)}", fix=nearest(cause, numbers)))
+    place = None
+    if setting in model.settings:
+        place = model.setting_index(setting)
+    elif setting is not None and setting == setting:
+        fix = nearest(setting, model.settings)
+        faults.append(Fault(where="setting", problem=f"no setting {shown(setting)}", fix=fix))
     try:
-        return Diagnosed(cause=numbers[cause], setting=model.setting_index(setting), evidence=evidence)
-    except UnknownNameError as error:
-        fault = Fault(where="setting", problem=f"no setting {shown(setting)}", fix=nearest(setting, model.settings))
-        raise EvidenceError([fault]) from error
+        findings = {k: v for k, v in case.items() if k not in ("cause", "setting")}
+        evidence = parse_evidence(model.vocabulary, findings)
+    except EvidenceError as error:
+        faults += error.faults
+    if faults:
+        raise EvidenceError(faults)
+    return Diagnosed(cause=numbers[cause], setting=place, evidence=evidence)

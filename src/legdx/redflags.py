@@ -245,11 +245,12 @@ class RedFlags:
         return best
 
     def to_dict(self) -> dict[str, Any]:
-        """Every rule that fired or is open, as plain values."""
+        """Every rule that fired or is open, and what to ask next, as plain values."""
         return {
             "urgency": self.urgency,
             "fired": [_plain(rule) for rule in self.fired],
             "not_excluded": [_plain(rule) for rule in self.not_excluded],
+            "questions": [_plain(question) for question in self.questions()],
         }
 
     def __repr__(self) -> str:
@@ -258,7 +259,7 @@ class RedFlags:
         return "\n".join(lines)
 
 
-def _plain(rule: FiredRule | OpenRule) -> dict[str, Any]:
+def _plain(rule: FiredRule | OpenRule | Question) -> dict[str, Any]:
     values = {name: getattr(rule, name) for name in rule.__slots__}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 

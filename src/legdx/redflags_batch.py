@@ -5,16 +5,16 @@ It evaluates the same two normal forms as `redflags`, a whole column of cases in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from legdx.model.rules import URGENCIES, Group
+from legdx.model.rules import URGENCIES, Group, Rule
 from legdx.redflags import RuleSet
 
-__all__ = ["evaluate_codes", "urgency_of"]
+__all__ = ["fired_rules", "open_rules", "urgency_of"]
 
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.integer[Any]]
@@ -23,15 +23,14 @@ Codes = npt.NDArray[np.integer[Any]]
 _BLOCK = 16_384
 
 
-def evaluate_codes(rules: RuleSet, codes: Codes) -> tuple[Flags, Flags]:
-    """Evaluate every rule on many cases.
+def fired_rules(rules: RuleSet, codes: Codes) -> Flags:
+    """Which rules hold, whatever is still unknown.
 
     >>> import legdx, numpy as np
     >>> rules = legdx.load_model().rules
     >>> codes = np.full((2, len(rules.vocabulary.findings)), -1, dtype=np.int8)
     >>> codes[1, rules.vocabulary.index["seizure"]] = 1
-    >>> fired, not_excluded = evaluate_codes(rules, codes)
-    >>> [rules.rules[k].id for k in fired[1].nonzero()[0]]
+    >>> [rules.rules[k].id for k in fired_rules(rules, codes)[1].nonzero()[0]]
     ['confusion_or_seizure']
 
     Args:
@@ -40,18 +39,26 @@ def evaluate_codes(rules: RuleSet, codes: Codes) -> tuple[Flags, Flags]:
             It is read a column at a time, so Fortran order is the faster.
 
     Returns:
-        two boolean matrices (cases, R), rules in the order of the file: fired, and neither fired nor excluded.
+        (cases, R), rules in the order of the file.
     """
-    shape = (len(rules.rules), len(codes))
-    fired, still_open = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
+    return _evaluate(rules, codes, lambda states, rule: states.all_clauses(rule.clauses))
+
+
+def open_rules(rules: RuleSet, codes: Codes) -> Flags:
+    """Which rules have neither fired nor been excluded; arguments and result as for `fired_rules`."""
+    return _evaluate(
+        rules, codes, lambda states, rule: states.any_term(rule.terms) & ~states.all_clauses(rule.clauses)
+    )
+
+
+def _evaluate(rules: RuleSet, codes: Codes, holds: Callable[[_States, Rule], Flags]) -> Flags:
+    result = np.empty((len(rules.rules), len(codes)), np.bool_)
     for first in range(0, len(codes), _BLOCK):
         lines = slice(first, first + _BLOCK)
         states = _States(codes[lines].T)
         for k, rule in enumerate(rules.rules):
-            holds = states.all_clauses(rule.clauses)
-            fired[k, lines] = holds
-            still_open[k, lines] = states.any_term(rule.terms) & ~holds
-    return fired.T, still_open.T
+            result[k, lines] = holds(states, rule)
+    return result.T
 
 
 def urgency_of(rules: RuleSet, fired: Flags) -> npt.NDArray[np.int8]:

@@ -13,8 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import legdx
-from legdx.inference import advise
-from legdx.inference import explain as explaining
+from legdx.inference import advise, weights
+from legdx.inference.explain import Explanation
 from legdx.loaded import Model
 from legdx.ranking import Ranking
 from strategies import SETTINGS, build, cases, documents, models, row
@@ -38,7 +38,7 @@ def log10_odds(p: float) -> float:
     return math.log10(p / (1 - p))
 
 
-def weights(explanation: explaining.Explanation) -> dict[str, float]:
+def weighed(explanation: Explanation) -> dict[str, float]:
     return {c.finding: c.log10_lr for c in explanation.contributions}
 
 
@@ -53,7 +53,7 @@ def test_prior_and_contributions_add_up_to_the_posterior(pair: tuple[Model, dict
         assert {c.finding for c in why.contributions} == set(ranking.evidence.named())
         assert why.prior == pytest.approx(before.probability(name), abs=1e-12)
         assert why.posterior == pytest.approx(ranking.probability(name), abs=1e-12)
-        total = log10_odds(why.prior) + sum(weights(why).values())
+        total = log10_odds(why.prior) + sum(weighed(why).values())
         assert total == pytest.approx(log10_odds(why.posterior), abs=1e-9)
 
 
@@ -63,10 +63,10 @@ def test_against_one_rival_contributions_add_up_to_the_odds_of_the_two(pair: tup
     ranking = rank(model, findings)
     for a, b in itertools.permutations([c.id for c in model.causes], 2):
         why = ranking.explain(a, versus=b)
-        total = why.prior_log10_odds + sum(weights(why).values())
+        total = why.prior_log10_odds + sum(weighed(why).values())
         assert total == pytest.approx(math.log10(ranking.probability(a) / ranking.probability(b)), abs=1e-9)
-        assert weights(ranking.explain(b, versus=a)) == pytest.approx(
-            {k: -v for k, v in weights(why).items()}, abs=1e-9
+        assert weighed(ranking.explain(b, versus=a)) == pytest.approx(
+            {k: -v for k, v in weighed(why).items()}, abs=1e-9
         )
 
 
@@ -85,7 +85,7 @@ def test_against_one_rival_a_finding_on_the_cause_weighs_its_likelihood_ratio(
 def test_within_a_mechanism_each_finding_has_its_mean_gain_over_all_orders(pair: tuple[Model, dict[str, Any]]) -> None:
     model, findings = pair
     a, b = [c.id for c in model.causes][:2]
-    found = weights(rank(model, findings).explain(a, versus=b))
+    found = weighed(rank(model, findings).explain(a, versus=b))
     odds = lambda known: math.log10(  # noqa: E731
         rank(model, known).probability(a) / rank(model, known).probability(b)
     )
@@ -106,13 +106,13 @@ def test_within_a_mechanism_each_finding_has_its_mean_gain_over_all_orders(pair:
 def test_two_orders_add_up_as_all_orders_do(pair: tuple[Model, dict[str, Any]]) -> None:
     model, findings = pair
     evidence = rank(model, findings).evidence
-    exact = explaining.finding_log_likelihood(model.tables, evidence)
-    limit = explaining._SHAPLEY_LIMIT
-    explaining._SHAPLEY_LIMIT = 1
+    exact = weights.finding_log_likelihood(model.tables, evidence)
+    limit = weights._SHAPLEY_LIMIT
+    weights._SHAPLEY_LIMIT = 1
     try:
-        in_two = explaining.finding_log_likelihood(model.tables, evidence)
+        in_two = weights.finding_log_likelihood(model.tables, evidence)
     finally:
-        explaining._SHAPLEY_LIMIT = limit
+        weights._SHAPLEY_LIMIT = limit
     assert in_two.sum(axis=0) == pytest.approx(exact.sum(axis=0), abs=1e-9)
     on_mechanism = [model.findings[name].parent for name in evidence.named()]
     if max((on_mechanism.count(m.id) for m in model.spec.mechanisms), default=0) <= 2:
@@ -144,7 +144,7 @@ def test_findings_that_exclude_weigh_without_bound_and_never_nan(docs: dict[str,
         assume(False)
     for cause in model.causes:
         why = ranking.explain(cause.id)
-        total = why.prior_log10_odds + math.fsum(weights(why).values())
+        total = why.prior_log10_odds + math.fsum(weighed(why).values())
         assert total == pytest.approx(why.posterior_log10_odds, abs=1e-9)
         assert ranking.probability(cause.id) == pytest.approx(why.posterior, abs=1e-12)
 

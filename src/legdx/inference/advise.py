@@ -43,6 +43,11 @@ class NextFinding:
 
     ``value`` is its expected reduction of entropy in bits; ``score`` the objective less the weighted cost, by which
     the list is ordered; ``settles`` the open emergency rules of which it is the last thing missing.
+
+    >>> import legdx
+    >>> item = legdx.rank({"low_back_pain": True}).next_findings(2, kinds=["symptom"])[1]
+    >>> item.finding, item.settles, [outcome.state for outcome in item.outcomes]
+    ('fever', ('fever_with_spinal_pain',), ['absent', 'present'])
     """
 
     finding: str

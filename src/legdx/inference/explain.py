@@ -1,15 +1,6 @@
-"""Why a cause stands where it stands: the weight of evidence of each finding, exact and additive.
+"""Why a cause stands where it stands: prior, the weight of evidence of each finding with its sources, posterior.
 
-Three steps, each of which adds up (docs/adr/0005). NumPy only.
-
-1. Under one cause the findings fall into independent groups: each finding that hangs on the cause, and all findings of
-   a mechanism together, so their log likelihoods add (Good, Weight of evidence: a brief survey, 1985; Spiegelhalter
-   and Knill-Jones, Statistical and knowledge-based approaches to clinical decision-support systems, 1984).
-2. Within a mechanism each finding has its Shapley value: its mean gain in log likelihood over all orders in which the
-   findings could have become known (Shapley, A value for n-person games, 1953).
-3. The likelihood of several causes taken together is a mixture. Its logarithm is the mean of theirs, weighted by the
-   logarithmic mean of each cause's share before and after the findings, without remainder (Sato, The ideal
-   log-change index number, 1976; Vartia, Ideal log-change index numbers, 1976).
+The weights come from `weights`; here they are joined with what the model says of each finding, and told in words.
 """
 
 from __future__ import annotations
@@ -25,14 +16,13 @@ import numpy.typing as npt
 from legdx.errors import ImpossibleEvidence, UnknownNameError
 from legdx.evidence import Evidence
 from legdx.inference.tables import Array, Tables
+from legdx.inference.weights import finding_log_likelihood, log_sum, mixture_parts, said
 from legdx.model.fields import Row
 from legdx.model.spec import Cause, Spec
 from legdx.model.vocabulary import Finding
 
-__all__ = ["Contribution", "Expected", "Explanation", "explain", "finding_log_likelihood"]
+__all__ = ["Contribution", "Expected", "Explanation", "explain"]
 
-# The Shapley value of k findings takes 2^k sums; beyond this it is the mean of two orders, there and back.
-_SHAPLEY_LIMIT = 10
 _LN10 = math.log(10.0)
 
 
@@ -80,6 +70,11 @@ class Explanation:
     """How the findings lead from the prior to the posterior of a cause, category or family.
 
     Against one rival (``versus``), the probabilities are those of the cause where only the two are possible.
+
+    >>> import legdx
+    >>> why = legdx.rank({"saddle_numbness": True, "fever": True}, setting="emergency").explain("cauda_equina_syndrome")
+    >>> why.contributions[0].finding, [c.finding for c in why.against]
+    ('saddle_numbness', ['fever'])
     """
 
     id: str
@@ -113,12 +108,12 @@ def explain(
         ImpossibleEvidence: neither it nor its rival can have these findings.
     """
     side, rivals = _sides(spec, id, versus)
-    names = _said(evidence)
+    names = said(evidence)
     per_cause = finding_log_likelihood(tables, evidence)
     log_prior = tables.log_prior[setting]
-    for_side, for_rivals = (_mixture_parts(per_cause, log_prior, s) for s in (side, rivals))
-    before = _log_sum(log_prior[side]), _log_sum(log_prior[rivals])
-    after = tuple(_log_sum(log_prior[s] + per_cause[:, s].sum(axis=0)) for s in (side, rivals))
+    for_side, for_rivals = (mixture_parts(per_cause, log_prior, s) for s in (side, rivals))
+    before = log_sum(log_prior[side]), log_sum(log_prior[rivals])
+    after = tuple(log_sum(log_prior[s] + per_cause[:, s].sum(axis=0)) for s in (side, rivals))
     if max(before) == -math.inf or max(after) == -math.inf:
         raise ImpossibleEvidence({name: str(value) for name, value in evidence.named().items()})
     marginal = tuple(_marginal(tables, log_prior, s) for s in (side, rivals))
@@ -153,109 +148,6 @@ def explain(
     )
 
 
-def finding_log_likelihood(tables: Tables, evidence: Evidence) -> Array:
-    """The share of each known finding in log P(evidence | cause), (findings, C): hard ones first, then virtual.
-
-    The columns sum to log P(evidence | cause). Where a mechanism's findings are impossible together under a cause,
-    each of them has minus infinity.
-    """
-    said = _said(evidence)
-    shares = np.zeros((len(said), len(tables.causes)))
-    groups: dict[int, list[int]] = {}
-    for k, (i, likelihood) in enumerate(said):
-        groups.setdefault(tables.columns[i].start or -k - 1, []).append(k)
-        if tables.columns[i].start == 0:
-            shares[k] = _log_likelihood(tables, i, likelihood)
-    for first, members in groups.items():
-        if first > 0:
-            columns = tables.columns[said[members[0]][0]]
-            states = slice(columns.start - len(tables.causes), columns.stop - len(tables.causes))
-            vectors = np.array([_log_likelihood(tables, *said[k]) for k in members])
-            shares[members] = _within_mechanism(vectors, tables.log_mechanism[states])
-    return shares
-
-
-def _said(evidence: Evidence) -> list[tuple[int, tuple[float, ...]]]:
-    """Every known finding with a likelihood for each of its states."""
-    vocabulary = evidence.vocabulary
-    hard = []
-    for row in evidence.rows:
-        i = vocabulary.finding_of_row[row]
-        size = len(vocabulary.findings[i].states)
-        hard.append((i, tuple(float(vocabulary.start[i] + s == row) for s in range(size))))
-    return hard + list(evidence.virtual)
-
-
-def _log_likelihood(tables: Tables, i: int, likelihood: tuple[float, ...]) -> Array:
-    """log P(what was said of a finding | state of its parent)."""
-    rows = slice(tables.start[i], tables.start[i] + len(likelihood))
-    with np.errstate(divide="ignore"):
-        logs: Array = np.log(np.array(likelihood) @ tables.likelihood[rows, tables.columns[i]])
-    return logs
-
-
-def _within_mechanism(vectors: Array, log_mechanism: Array) -> Array:
-    """Attribute log P(findings of a mechanism | cause) to its findings: (k, states) and (states, C) to (k, C)."""
-    k = len(vectors)
-    subsets, weights = _all_subsets(k) if k <= _SHAPLEY_LIMIT else _two_orders(k)
-    known = np.where(subsets[:, :, None], vectors, 0.0).sum(axis=1)
-    worth = np.logaddexp.reduce(known[:, :, None] + log_mechanism, axis=1)
-    possible = np.isfinite(worth[subsets.all(axis=1)][0])
-    shares: Array = np.where(possible, weights @ np.where(possible, worth, 0.0), -np.inf)
-    return shares
-
-
-def _all_subsets(k: int) -> tuple[npt.NDArray[np.bool_], Array]:
-    """All subsets of k findings, and the weight of each in the Shapley value of each finding."""
-    subsets = (np.arange(2**k)[:, None] >> np.arange(k) & 1).astype(bool)
-    size = subsets.sum(axis=1)
-    orders = np.array([math.factorial(s) * math.factorial(k - 1 - s) / math.factorial(k) for s in range(k)])
-    weights = np.where(subsets, orders[np.maximum(size - 1, 0), None], -orders[np.minimum(size, k - 1), None])
-    return subsets, weights.T
-
-
-def _two_orders(k: int) -> tuple[npt.NDArray[np.bool_], Array]:
-    """The subsets met when k findings become known in their order and in its reverse, with their weights."""
-    there = np.tri(k + 1, k, -1, dtype=bool)
-    step = (np.eye(k, k + 1, 1) - np.eye(k, k + 1)) / 2
-    return np.concatenate([there, there[:, ::-1]]), np.concatenate([step, step[::-1]], axis=1)
-
-
-def _mixture_parts(per_cause: Array, log_prior: Array, side: npt.NDArray[np.bool_]) -> Array:
-    """Attribute log P(evidence | one of these causes) to the findings, by logarithmic mean weights."""
-    shares, log_prior = per_cause[:, side & (log_prior > -np.inf)], log_prior[side & (log_prior > -np.inf)]
-    if not len(log_prior):
-        return np.zeros(len(per_cause))
-    log_before = log_prior - _log_sum(log_prior)
-    impossible = np.isneginf(shares)
-    total = shares.sum(axis=0)
-    ok = np.isfinite(total)
-    if not ok.any():
-        mean = np.where(impossible, 0.0, shares) @ np.exp(log_before)
-        excluded: Array = np.where(impossible.any(axis=1), -np.inf, mean)
-        return excluded
-    change = total[ok] - _log_sum(log_before + total)
-    weights = _logarithmic_mean(log_before[ok], change)
-    parts: Array = shares[:, ok] @ weights
-    # The limit for a cause that the findings exclude: its prior share is lost, by those that exclude it alike.
-    parts -= (impossible / np.maximum(impossible.sum(axis=0), 1)) @ np.exp(log_before)
-    parts /= weights.sum()
-    return parts
-
-
-def _logarithmic_mean(log_before: Array, change: Array) -> Array:
-    """(after - before) / (log after - log before) of each share, log after being log before + change."""
-    near = np.abs(change) < 1.0
-    safe = np.where(change == 0.0, 1.0, change)
-    close = np.exp(log_before) * np.where(change == 0.0, 1.0, np.expm1(np.where(near, change, 0.0)) / safe)
-    mean: Array = np.where(near, close, (np.exp(log_before + change) - np.exp(log_before)) / safe)
-    return mean
-
-
-def _log_sum(logs: Array) -> float:
-    return float(np.logaddexp.reduce(logs, initial=-np.inf))
-
-
 def _share(log_a: float, log_b: float) -> float:
     """a / (a + b)."""
     return math.exp(log_a - float(np.logaddexp(log_a, log_b)))
@@ -264,7 +156,7 @@ def _share(log_a: float, log_b: float) -> float:
 def _marginal(tables: Tables, log_prior: Array, side: npt.NDArray[np.bool_]) -> Array:
     """P(finding state | one of these causes) for every row, before any finding is known."""
     log_side = np.where(side, log_prior, -np.inf)
-    total = _log_sum(log_side)
+    total = log_sum(log_side)
     weights = np.exp(log_side - total) if total > -math.inf else side / side.sum()
     of_state = tables.mechanism @ weights
     marginal: Array = tables.likelihood @ np.concatenate([weights, of_state])
@@ -373,12 +265,12 @@ def _text(
     """The numbers in words: only what the fields hold, the heaviest first."""
     where = f", were only this and {rival} possible" if rival else ""
     parts = [f"{label}: {_percent(prior)} before the findings, {_percent(posterior)} after{where}."]
-    for title, sign in (("For it", 1), ("Against it", -1)):
+    for title, sign in (("For it, in decibans", 1), ("Against it, in decibans", -1)):
         side = [c for c in contributions if sign * c.log10_lr > 0]
-        told = [f"{c.label.lower()}: {_words(c.state)} ({c.decibans:+.1f} dB)" for c in side]
+        told = [f"{_inside(c.label)}: {_words(c.state)} {c.decibans:+.1f}" for c in side]
         parts += [f"{title}: {_listing(told, most)}."] if told else []
     for title, unknown in (("Usual with it and not found", False), ("Usual with it and not yet known", True)):
-        told = [f"{e.label.lower()}: {_words(e.state)}" for e in missing if (e.given is None) == unknown]
+        told = [f"{_inside(e.label)}: {_words(e.state)}" for e in missing if (e.given is None) == unknown]
         parts += [f"{title}: {_listing(told, most)}."] if told else []
     return " ".join(parts)
 
@@ -386,6 +278,11 @@ def _text(
 def _listing(told: Sequence[str], most: int) -> str:
     more = f"; and {len(told) - most} more" if len(told) > most else ""
     return "; ".join(told[:most]) + more
+
+
+def _inside(label: str) -> str:
+    """The label as it stands inside a sentence; an abbreviation keeps its capitals."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def _words(state: str) -> str:

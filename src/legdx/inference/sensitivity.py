@@ -109,7 +109,7 @@ def sensitivity(spec: Spec, evidence: Evidence, setting: int, cause: int, n: int
         np.minimum(b.values - under[0], over[0] - b.values) for b, (under, over) in zip(blocks, turns, strict=True)
     ]
     with np.errstate(divide="ignore", invalid="ignore"):
-        steps = np.nan_to_num(np.concatenate(nearest) / spreads, nan=np.inf)
+        steps = np.nan_to_num(np.concatenate(nearest) / spreads, nan=np.inf, posinf=np.inf)
     starts = np.cumsum([0, *(len(block.values) for block in blocks)])
 
     def function(place: int) -> SensitivityFunction:

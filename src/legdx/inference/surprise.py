@@ -51,6 +51,11 @@ class Surprise:
     badly as these do. ``conflict`` is Jensen's measure in bits, over 0 where the findings are less probable together
     than if they were independent. ``catch_all`` is the posterior of the cause that stands for all that the model does
     not name, and ``outside`` is catch_all + (1 - catch_all) (1 - fit): no probability, but an index from 0 to 1.
+
+    >>> import legdx
+    >>> surprise = legdx.rank({"reflexes": "brisk", "muscle_tone": "spastic", "plantar_response": "extensor"}).surprise
+    >>> surprise.conflict < 0, surprise.is_outside
+    (True, False)
     """
 
     log_evidence: float
@@ -84,14 +89,15 @@ def surprise(spec: Spec, tables: Tables, evidence: Evidence, setting: int, poste
         share = _share_as_improbable(tables, evidence, setting, log_evidence, rng)
         fit = _share_fitting_as_badly(tables, evidence, named, rng) if named.any() else 0.0
     conflict, conflicts = _conflicts(tables, hard, setting, log_evidence)
-    outside = 1.0 - float(named.sum()) * fit
+    catch_all = float(posterior.probability[~is_named].sum())
+    outside = catch_all + (1.0 - catch_all) * (1.0 - fit)
     return Surprise(
         log_evidence=log_evidence,
         share=share,
         fit=fit,
         conflict=conflict,
         conflicts=conflicts,
-        catch_all=float(posterior.probability[~is_named].sum()),
+        catch_all=catch_all,
         outside=outside,
         text=_text(share, fit, conflict, conflicts, outside),
     )

@@ -46,10 +46,10 @@ def red_flags_text(urgency: str, red_flags: Mapping[str, Any]) -> str:
         lines.append(f"      because: {', '.join(rule['because'])}")
         lines.append(fill(f"do: {rule['action']}", 100, initial_indent="      ", subsequent_indent="          "))
     still_open = [rule for rule in red_flags["not_excluded"] if rule["urgency"] == "emergency"]
-    if still_open:
-        ask = dict.fromkeys(name for rule in still_open for name in rule["ask"])
-        lines.append(f"  {len(still_open)} emergency rules are not yet excluded; ask about:")
-        lines.append(fill(", ".join(list(ask)[:8]), 100, initial_indent="      ", subsequent_indent="      "))
+    if still_open and red_flags["questions"]:
+        plural = "" if len(still_open) == 1 else "s"
+        lines.append(f"  {len(still_open)} emergency rule{plural} not yet excluded; ask first:")
+        lines += [f"      {item['question']} ({item['finding']})" for item in red_flags["questions"]]
     return "\n".join(lines)
 
 
