@@ -2,8 +2,8 @@
 
 Each function is timed on one case, with every finding of the model open and again with as many known as the largest
 published case has, beside one ranking of the same case in the same run. `next_findings` has a peer that gives the same
-answer: ranking the case again for every possible answer to every open finding. The aims: `next_findings` under 5 ms, all
-of it under 50 ms for one case.
+answer: ranking the case again for every possible answer to every open finding. The aims: `next_findings` under 5 ms,
+all of it under 50 ms for one case.
 """
 
 from __future__ import annotations

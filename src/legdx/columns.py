@@ -239,10 +239,14 @@ class _Group:
         return [int(row) for row in np.flatnonzero(self.bad[self.joint])] if self.bad.any() else []
 
     def faults(self, row: int, label: object) -> Iterator[CellFault]:
-        """What is wrong in a row, in the words of the single case: of each cell, else of all cells together."""
+        """What is wrong in a row, in the words of the single case: of each cell, then of the readable ones together."""
         given = [(s, one.value(row)) for s, one in zip(self.sources, self.cells, strict=True) if one.classes[row]]
-        alone = [fault for one in given for fault in self._wrong([one], label)]
-        yield from alone or self._wrong(given, label)
+        readable = []
+        for one in given:
+            wrong = list(self._wrong([one], label))
+            yield from wrong
+            readable += [] if wrong else [one]
+        yield from self._wrong(readable, label)
 
     def _wrong(self, given: Sequence[tuple[Source, object]], label: object) -> Iterator[CellFault]:
         try:

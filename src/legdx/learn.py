@@ -204,4 +204,4 @@ def _read_case(model: Model, numbers: Mapping[str, int], case: object) -> Diagno
         faults += error.faults
     if faults:
         raise EvidenceError(faults)
-    return Diagnosed(cause=numbers[cause], setting=place, evidence=evidence)
+    return Diagnosed(cause=numbers[str(cause)], setting=place, evidence=evidence)

@@ -45,9 +45,10 @@ class NextFinding:
     the list is ordered; ``settles`` the open emergency rules of which it is the last thing missing.
 
     >>> import legdx
-    >>> item = legdx.rank({"low_back_pain": True}).next_findings(2, kinds=["symptom"])[1]
-    >>> item.finding, item.settles, [outcome.state for outcome in item.outcomes]
-    ('fever', ('fever_with_spinal_pain',), ['absent', 'present'])
+    >>> items = legdx.rank({"low_back_pain": True}).next_findings(200)
+    >>> fever = next(item for item in items if item.finding == "fever")
+    >>> fever.settles, [outcome.state for outcome in fever.outcomes]
+    (('fever_with_spinal_pain',), ['absent', 'present'])
     """
 
     finding: str

@@ -30,6 +30,8 @@ _BLOCK = 1024
 _TASK = 16 * _BLOCK
 _FLOOR = {"float64": 1e-200, "float32": 1e-28}
 _LOG_BLOCK = 256
+# Lines a matrix product: few enough that BLAS does not start threads of its own under ours.
+_SMALL = 32
 
 
 def rank_codes(
@@ -175,21 +177,21 @@ class _Job:
     def run_numpy(self, first: int, last: int) -> None:
         """Compute the lines from `first` up to `last` with NumPy."""
         packs = self.packs
-        matrices = [(lookup, _matrix(lookup)) for lookup in (packs.causes, packs.states)]
-        shape = (min(_BLOCK, last - first), self.probability.shape[1])
-        joint, factor = np.empty(shape, packs.prior.dtype), np.empty(shape, packs.prior.dtype)
+        joint = np.empty((_BLOCK, self.probability.shape[1]), packs.prior.dtype)
+        factor = np.empty_like(joint)
+        digits = np.zeros((self.codes.shape[1] + 1, _BLOCK), np.int32)
+        places = [_places(lookup) for lookup in (packs.causes, packs.states)]
         for low in range(first, last, _BLOCK):
             n = min(_BLOCK, last - low)
             lines = slice(low, low + n)
             self._check_range(lines)
-            known = self.codes[lines].astype(np.float32)
-            rows, state_rows = (_rows(lookup, matrix, known) for lookup, matrix in matrices)
+            np.add(self.codes[lines].T, 1, out=digits[:-1, :n], casting="same_kind")
+            rows, state_rows = (_rows(place, digits[:, :n]) for place in places)
             shift = packs.causes.peak.take(rows).sum(axis=0) + packs.states.peak.take(state_rows).sum(axis=0)
             packs.prior.take(self.settings[lines], axis=0, out=joint[:n], mode="clip")
             _multiply_rows(joint[:n], factor[:n], packs.causes, rows)
             for k, (start, stop) in enumerate(pairwise(packs.first)):
-                likelihood = np.multiply.reduce(packs.states.table.take(state_rows[start:stop], axis=0), axis=0)
-                joint[:n] *= likelihood @ packs.mechanism[k]
+                joint[:n] *= _summed_out(packs.states.table, state_rows[start:stop], packs.mechanism[k])
             self._normalise(lines, joint[:n], shift)
 
     def _normalise(self, lines: slice, joint: npt.NDArray[Any], shift: Array) -> None:
@@ -228,19 +230,42 @@ def _arrays(lookup: Lookup) -> tuple[npt.NDArray[Any], ...]:
     return lookup.weight, lookup.pack_of, lookup.base, lookup.table, lookup.peak
 
 
-def _matrix(lookup: Lookup) -> npt.NDArray[np.float32]:
-    """The weights as (packs, F); single precision is exact below 2**24, which no row number reaches."""
-    matrix = np.zeros((len(lookup.base), len(lookup.weight)), np.float32)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Places:
+    """The findings of each pack and their place values, filled up with a finding that is never known: (depth, packs)."""
+
+    finding: npt.NDArray[np.intp]
+    weight: npt.NDArray[np.int32]
+    base: npt.NDArray[np.int32]
+
+
+def _places(lookup: Lookup) -> _Places:
     used = np.flatnonzero(lookup.weight)
-    matrix[lookup.pack_of[used], used] = lookup.weight[used]
-    return matrix
+    members = [used[lookup.pack_of[used] == k] for k in range(len(lookup.base))]
+    shape = (max(map(len, members), default=0), len(members))
+    finding, weight = np.full(shape, len(lookup.weight)), np.zeros(shape, np.int32)
+    for k, group in enumerate(members):
+        finding[: len(group), k] = group
+        weight[: len(group), k] = lookup.weight[group]
+    return _Places(finding=finding, weight=weight, base=lookup.base)
 
 
-def _rows(lookup: Lookup, matrix: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+def _rows(places: _Places, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
     """The row of each pack for each case, (packs, cases)."""
-    rows = matrix @ known.T
-    rows += (lookup.base + matrix.sum(axis=1))[:, None]
+    rows = np.repeat(places.base[:, None], digits.shape[1], axis=1)
+    for finding, weight in zip(places.finding, places.weight, strict=True):
+        rows += digits.take(finding, axis=0) * weight[:, None]
     return rows.astype(np.intp)
+
+
+def _summed_out(
+    table: npt.NDArray[Any], rows: npt.NDArray[np.intp], mechanism: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """The likelihood of each cause by a wide mechanism, (cases, C)."""
+    n = rows.shape[1]
+    likelihood = np.zeros((-(-n // _SMALL) * _SMALL, table.shape[1]), table.dtype)
+    likelihood[:n] = np.multiply.reduce(table.take(rows, axis=0), axis=0)
+    return (likelihood.reshape(-1, _SMALL, table.shape[1]) @ mechanism).reshape(-1, mechanism.shape[1])[:n]
 
 
 def _multiply_rows(

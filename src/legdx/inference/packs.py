@@ -18,8 +18,8 @@ from legdx.inference.tables import Array, Tables
 
 __all__ = ["Lookup", "Packs", "pack_tables"]
 
-# Joint states that a pack may have: seven findings of two states (3**7). With the shipped network that makes 27 packs
-# of 37 MB together; larger packs save few rows a case and cost memory in proportion.
+# Joint states that a pack may have: seven findings of two states (3**7). With the shipped network that makes 26 packs
+# of 32 MB together; larger packs save few rows a case and cost memory in proportion.
 PACK_ROWS = 3**7
 
 
@@ -59,7 +59,7 @@ class _Item:
 
 
 @lru_cache(maxsize=8)
-def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS, mrows: int = PACK_ROWS) -> Packs:
+def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS) -> Packs:
     """Compute the packs of a compiled network; the last few are kept."""
     n_causes = len(tables.causes)
     n_states = np.diff([*tables.start, tables.likelihood.shape[0]])
@@ -72,10 +72,10 @@ def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS, m
     wide: list[tuple[slice, list[_Item]]] = []
     for (start, stop), singles in children.items():
         states = slice(start, stop)
-        if np.prod([len(one.table) for one in singles], dtype=float) <= mrows:
+        if np.prod([len(one.table) for one in singles], dtype=float) <= rows:
             items.append(_summed_out(_joined(singles), tables.log_mechanism[states]))
         else:
-            wide.append((states, _packed(singles, mrows)))
+            wide.append((states, _packed(singles, rows)))
     width = max((states.stop - states.start for states, _ in wide), default=0)
     mechanism = np.zeros((len(wide), width, n_causes), dtype)
     for k, (states, _) in enumerate(wide):

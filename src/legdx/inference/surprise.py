@@ -236,7 +236,7 @@ def _alone_and_in_pairs(tables: Tables, each: Array, prior: Array) -> tuple[Arra
 def _text(share: float, fit: float, conflict: float, conflicts: tuple[Conflict, ...], outside: float) -> str:
     parts = [
         f"Of cases that the model itself would produce with these findings known, {share:.0%} are as improbable; "
-        f"of patients with the causes that it names, as likely as they are here, {fit:.0%} fit as badly.",
+        f"of patients with its named causes, in the proportions found here, {fit:.0%} fit them as badly.",
         f"Conflict of the findings: {conflict:+.1f} bits.",
     ]
     if conflicts:
