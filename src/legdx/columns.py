@@ -60,10 +60,10 @@ class Plan:
     setting: Hashable | None
 
     @property
-    def columns(self) -> list[Hashable]:
-        """Every column that is read."""
-        read = [source.column for _, sources in self.groups for source in sources]
-        return read if self.setting is None else [*read, self.setting]
+    def columns(self) -> dict[Hashable, str]:
+        """Every column that is read, with the name that it is read under."""
+        read = {source.column: source.name for _, sources in self.groups for source in sources}
+        return read if self.setting is None else read | {self.setting: SETTING}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
