@@ -113,6 +113,15 @@ def test_a_mechanism_seen_in_part_is_worth_less_than_a_complete_case() -> None:
     assert 0 < row.strength_after - row.strength_before < 5
 
 
+def test_a_case_that_belongs_to_a_state_in_part_strengthens_its_row_by_the_square() -> None:
+    # P(m = on | a, f1 = yes) is 0.8 * 0.9 / (0.8 * 0.9 + 0.2 * 0.2); so light a case does not move it.
+    learned = with_mechanism().update([{"cause": "a", "f1": "yes"}], strength=1e-3)
+    row = next(r for r in learned.report.moved if r.parameter == "P(f1 | m = on)")  # type: ignore[union-attr]
+    share = 0.72 / 0.76
+    assert row.cases == pytest.approx(1e-3 * share, rel=1e-3)
+    assert row.strength_after - row.strength_before == pytest.approx(1e-3 * share**2, rel=1e-3)
+
+
 def test_a_cause_that_took_the_background_gets_its_own_row() -> None:
     model = with_mechanism()
     learned = model.update([{"cause": "b", "g": "x"}])

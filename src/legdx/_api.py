@@ -70,7 +70,7 @@ def rank_frame(
     setting: str = "primary_care",
     model: Model | None = None,
     top: int | None = None,
-    columns: Sequence[Hashable] | Mapping[Hashable, str | None] | None = None,
+    columns: Sequence[Hashable] | Mapping[Any, str | None] | None = None,
     on_error: str = "raise",
 ) -> pd.DataFrame:
     """Rank the causes for every row of a pandas data frame; each row is answered as `rank` would.

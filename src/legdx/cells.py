@@ -33,6 +33,7 @@ class Cells:
     samples: tuple[object, ...]  # a value of each class; that of class 0 is None
     value: Callable[[int], object]  # the cell of a row, as it was given
 
+
 def series_cells(series: pd.Series[Any], finding: Finding | None) -> Cells:
     """A pandas series; `finding` is None where no number can be read."""
     import pandas as pd
@@ -70,9 +71,14 @@ def arrow_cells(column: pa.Array[Any], finding: Finding | None) -> Cells:
     if pa.types.is_nested(kind):
         objects = column.to_pylist()
         return _object_cells(objects, np.array([one is None for one in objects], np.bool_))
+    if pa.types.is_boolean(kind):
+        states = column.cast(pa.int8()).fill_null(-1).to_numpy() + 1
+        return Cells(classes=states.astype(np.intp), samples=(None, False, True), value=value)
     coded = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
-    classes = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False) + 1
-    return Cells(classes=classes, samples=(None, *coded.dictionary.to_pylist()), value=value)
+    samples = coded.dictionary.to_pylist()
+    # Class 0 is unknown. A null has the index -1, which is the last place; it may also stand in the dictionary.
+    numbering = np.array([0 if sample is None else k for k, sample in enumerate(samples, 1)] + [0], np.intp)
+    return Cells(classes=numbering[coded.indices.fill_null(-1).to_numpy()], samples=(None, *samples), value=value)
 
 
 def _number_cells(numbers: Array, finding: Finding | None, value: Callable[[int], object]) -> Cells:
@@ -90,12 +96,12 @@ def _number_cells(numbers: Array, finding: Finding | None, value: Callable[[int]
     return Cells(classes=classes, samples=(None, *edges[:-1].tolist(), np.inf), value=value)
 
 
-def _object_cells(values: Sequence[Any], missing: npt.NDArray[np.bool_]) -> Cells:
+def _object_cells(values: Sequence[Any] | npt.NDArray[np.object_], missing: npt.NDArray[np.bool_]) -> Cells:
     """A column of any Python objects: those of one type that are equal are one class."""
     classes = np.zeros(len(values), np.intp)
     samples: list[object] = [None]
     numbers: dict[object, int] = {}
-    for row in np.flatnonzero(~missing):
+    for row in np.flatnonzero(~missing).tolist():
         value = values[row]
         k = numbers.setdefault(_identity(value), len(samples))
         if k == len(samples):

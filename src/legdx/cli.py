@@ -58,6 +58,20 @@ def _parser() -> argparse.ArgumentParser:
     findings.add_argument("word", nargs="?", default="", help="only those whose id, label or alias holds this word")
     findings.set_defaults(run=_findings)
 
+    cohort = commands.add_parser("cohort", help="rank every row of a Parquet file")
+    cohort.add_argument("source", metavar="IN.parquet", help="one row a person, columns by finding id, alias or code")
+    cohort.add_argument("target", metavar="OUT.parquet", help="appears when all of it is written")
+    cohort.add_argument("--setting", default="primary_care", help="of rows without one in a column setting")
+    cohort.add_argument("--top", type=int, help="how many causes to write a row; else the probability of each")
+    cohort.add_argument("--keep", action="append", default=[], metavar="COLUMN", help="hand a column on unread")
+    cohort.add_argument(
+        "--column", action="append", default=[], metavar="COLUMN=FINDING", help="read a column as; COLUMN= leaves it out"
+    )
+    cohort.add_argument("--on-error", choices=("raise", "mark"), default="raise", help="mark: go on, and say why in error")
+    cohort.add_argument("--float32", action="store_true", help="write probabilities in half the size")
+    cohort.add_argument("--model", help="a model folder; else the leg weakness model")
+    cohort.set_defaults(run=_cohort)
+
     about_model = commands.add_parser("model", help="check, measure or export a model")
     model = about_model.add_subparsers(required=True, metavar="ACTION")
     check = model.add_parser("check", help="report every fault of a model folder")
@@ -108,6 +122,34 @@ def _findings(options: argparse.Namespace) -> int:
             number = f", or a number in {finding.unit}" if finding.cut_points else ""
             print(f"{finding.id}: {' | '.join(finding.states)}{number}\n    {finding.question}")
     return 0
+
+
+def _cohort(options: argparse.Namespace) -> int:
+    from legdx.cohort_io import rank_parquet
+
+    for text in options.column:
+        if "=" not in text:
+            raise CaseFileError(f"--column {text}: write it as COLUMN=FINDING, or COLUMN= to leave it out")
+    written = rank_parquet(
+        options.source,
+        options.target,
+        setting=options.setting,
+        model=legdx.load_model(options.model),
+        top=options.top,
+        columns={column: name or None for column, _, name in (text.rpartition("=") for text in options.column)},
+        keep=options.keep,
+        on_error=options.on_error,
+        dtype="float32" if options.float32 else "float64",
+        progress=_progress if sys.stderr.isatty() else None,
+    )
+    marked = f", {written.marked} of them marked as at fault" if written.marked else ""
+    print(f"wrote {options.target}: {written.rows} rows{marked}")
+    return 0
+
+
+def _progress(done: int, n: int) -> None:
+    bar = "#" * (30 * done // n)
+    print(f"\r[{bar:<30}] {done} of {n} rows", end="\n" if done == n else "", file=sys.stderr, flush=True)
 
 
 def _check(options: argparse.Namespace) -> int:

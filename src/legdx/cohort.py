@@ -6,7 +6,7 @@ frames or as Arrow record batches; Parquet, Spark and Dask stand on these two.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,12 +85,12 @@ def _as_frame(job: Request, parts: Sequence[Ranked], whole: npt.NDArray[Any], in
         frame = pd.DataFrame(index=index)
         for k in range(job.top):
             codes = [np.where(np.isnan(p.probability[:, k]), -1, p.causes[:, k]) for p in parts if p.causes is not None]
-            frame[f"cause_{k + 1}"] = pd.Categorical.from_codes(np.concatenate(codes).tolist(), list(ids))
+            frame[f"cause_{k + 1}"] = pd.Categorical.from_codes(np.concatenate(codes), pd.Index(ids))
             frame[f"probability_{k + 1}"] = np.concatenate([p.probability[:, k] for p in parts])
     urgency = np.concatenate([p.urgency for p in parts]).astype(np.intp)
     # From the least urgent up, so that a comparison such as >= "same_day" reads as it is meant.
     backwards = np.where(urgency < 0, -1, len(URGENCIES) - 1 - urgency)
-    frame["urgency"] = pd.Categorical.from_codes(backwards.tolist(), list(URGENCIES[::-1]), ordered=True)
+    frame["urgency"] = pd.Categorical.from_codes(backwards, pd.Index(URGENCIES[::-1]), ordered=True)
     frame["fired"] = pd.Series(_tuples(job, parts), index=index, dtype=object)
     frame["log_evidence"] = np.concatenate([p.log_evidence for p in parts])
     if job.mark:
@@ -168,7 +168,7 @@ def rank_batches(
         threads: how many to use; None: one for each processor.
 
     Yields:
-        batches of at most 65,536 rows, in order: the columns kept, the causes, ``urgency``, ``fired``, ``log_evidence``.
+        batches of at most 65,536 rows, in order: what is kept, the causes, ``urgency``, ``fired``, ``log_evidence``.
 
     Raises:
         EvidenceError: a column or cell cannot be read, or a row is impossible; all faults of one block are named.
@@ -260,7 +260,9 @@ def _as_batch(job: Request, part: Ranked, batch: pa.RecordBatch, keep: Sequence[
 def _fired(job: Request, part: Ranked) -> pa.Array[Any]:
     pa = _pyarrow()
     order, ids = _in_urgency_order(job.model)
-    rows, rules = np.nonzero(part.fired[:, order])
+    by_rule = [np.flatnonzero(part.fired[:, k]) for k in order]
+    rows = np.concatenate([np.zeros(0, np.intp), *by_rule])
+    rules = np.repeat(np.arange(len(order)), [len(one) for one in by_rule])[np.argsort(rows, kind="stable")]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(part.fired)))])
     names = pa.array(ids, pa.string()).take(pa.array(rules))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names)

@@ -39,7 +39,8 @@ def rank_frame(
     handle = handle_of(model)
     options = {"setting": setting, "top": top, "columns": columns, "on_error": on_error}
     meta = _rank_part(frame._meta, handle, options)
-    return frame.map_partitions(_rank_part, handle, options, meta=meta)
+    ranked: dd.DataFrame = frame.map_partitions(_rank_part, handle, options, meta=meta)  # type: ignore[no-untyped-call]
+    return ranked
 
 
 def _rank_part(part: pd.DataFrame, handle: bytes, options: Mapping[str, Any]) -> pd.DataFrame:

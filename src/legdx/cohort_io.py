@@ -115,7 +115,8 @@ def _read(source: str | Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(source) as file:
+        texts = [field.name for field in pq.read_schema(source) if pa.types.is_string(field.type)]
+        with pq.ParquetFile(source, read_dictionary=texts) as file:
             yield file
     except FileNotFoundError as error:
         raise CaseFileError(f"{source}: cannot be read: no such file") from error

@@ -44,6 +44,7 @@ def rank_frame(
     job = request(model_of(handle), setting, top, on_error, dtype)
     plan = plan_batch(job, frame.columns, columns, keep)
     used = [name for name in frame.columns if name in plan.columns or name in keep]
+
     def work(batches: Iterable[Any]) -> Iterator[Any]:
         yield from rank_batches(
             batches,

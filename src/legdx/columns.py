@@ -1,8 +1,8 @@
 """From the columns of a table to state numbers: a cell means what the same value means in a single case.
 
 Cells are sorted into classes of equal meaning (distinct values; of numbers, the intervals between cut points), and each
-class is read once by `parse_evidence`. What is wrong is found again cell by cell, so that each fault tells its own value.
-NumPy only; see `cells` for pandas and Arrow.
+class is read once by `parse_evidence`. What is wrong is found again cell by cell, so that each fault tells its value.
+NumPy only; `cells` knows pandas and Arrow.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from legdx.model.vocabulary import Finding, Vocabulary
 __all__ = ["CellFault", "Coded", "Plan", "encode", "plan_columns"]
 
 SETTING = "setting"
+_STRIP = 1024
 
-Columns = Sequence[Hashable] | Mapping[Hashable, str | None] | None
+Columns = Sequence[Hashable] | Mapping[Any, str | None] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,14 +72,25 @@ class Coded:
     """A table of cases in the numbering of a vocabulary; where a cell is at fault, its finding is left unknown."""
 
     vocabulary: Vocabulary
-    codes: npt.NDArray[np.int8]  # (n, F) in Fortran order, -1 unknown
+    columns: npt.NDArray[np.int8]  # (F, n), -1 unknown
+    read: tuple[int, ...]  # the findings that the table tells of; all others are unknown in every row
     virtual: tuple[Virtual, ...]
     settings: Indices | None  # (n,), -1 not given
     faults: Mapping[int, list[CellFault]] = field(default_factory=dict)  # by row
 
+    def codes(self) -> npt.NDArray[np.int8]:
+        """The same, a row at a time: (n, F)."""
+        codes = np.full(self.columns.shape[::-1], -1, np.int8)
+        # A strip at a time, so that what is read and what is written both stay in the cache.
+        for first in range(0, len(codes), _STRIP):
+            strip = slice(first, first + _STRIP)
+            for i in self.read:
+                codes[strip, i] = self.columns[i, strip]
+        return codes
+
     def evidence(self, row: int) -> Evidence:
         """What one row says, as a single case."""
-        codes = self.codes[row]
+        codes = self.columns[:, row]
         rows = tuple(self.vocabulary.start[i] + int(codes[i]) for i in np.flatnonzero(codes >= 0))
         virtual = tuple(
             (one.finding, one.likelihoods[one.lines[k]])
@@ -117,7 +129,9 @@ def plan_columns(
         try:
             parse_evidence(vocabulary, {} if name == SETTING else {name: None})
         except EvidenceError as error:
-            faults += [_column_fault(column, f.problem, f"{f.fix}; or say in columns= what it is") for f in error.faults]
+            faults += [
+                _column_fault(column, f.problem, f"{f.fix}; or say with columns what it is") for f in error.faults
+            ]
         else:
             sources.append((column, name))
     for name in _repeated([name for _, name in sources]):
@@ -193,7 +207,12 @@ def encode(
     if plan.setting is not None:
         settings = _settings(plan, read(plan.setting, None), faults, label)
     return Coded(
-        vocabulary=plan.vocabulary, codes=columns.T, virtual=tuple(virtual), settings=settings, faults=faults
+        vocabulary=plan.vocabulary,
+        columns=columns,
+        read=tuple(i for i, _ in plan.groups),
+        virtual=tuple(virtual),
+        settings=settings,
+        faults=faults,
     )
 
 
@@ -266,9 +285,7 @@ class _Group:
                 )
 
 
-def _settings(
-    plan: Plan, cells: Cells, faults: dict[int, list[CellFault]], label: Callable[[int], object]
-) -> Indices:
+def _settings(plan: Plan, cells: Cells, faults: dict[int, list[CellFault]], label: Callable[[int], object]) -> Indices:
     number = {setting: k for k, setting in enumerate(plan.settings)}
     meant = np.array([number.get(one, -1) if isinstance(one, str) else -1 for one in cells.samples], np.intp)
     given = np.array([one is not None for one in cells.samples])

@@ -46,9 +46,7 @@ def fired_rules(rules: RuleSet, codes: Codes) -> Flags:
 
 def open_rules(rules: RuleSet, codes: Codes) -> Flags:
     """Which rules have neither fired nor been excluded; arguments and result as for `fired_rules`."""
-    return _evaluate(
-        rules, codes, lambda states, rule: states.any_term(rule.terms) & ~states.all_clauses(rule.clauses)
-    )
+    return _evaluate(rules, codes, lambda states, rule: states.any_term(rule.terms) & ~states.all_clauses(rule.clauses))
 
 
 def _evaluate(rules: RuleSet, codes: Codes, holds: Callable[[_States, Rule], Flags]) -> Flags:

@@ -63,7 +63,9 @@ def request(model: Model, setting: str, top: int | None, on_error: str, dtype: s
         raise UnknownNameError("type of probability", dtype, ("float64", "float32"))
     n = len(model.causes)
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= n):
-        raise EvidenceShapeError([Fault(where="top", problem=f"is {shown(top)}", fix=f"give 1 to {n}, or None for all")])
+        raise EvidenceShapeError(
+            [Fault(where="top", problem=f"is {shown(top)}", fix=f"give 1 to {n}, or None for all")]
+        )
     return Request(model=model, setting=model.setting_index(setting), top=top, mark=on_error == "mark", dtype=dtype)
 
 
@@ -77,12 +79,13 @@ def rank_rows(
 ) -> Ranked:
     """Rank a block; `out` takes the probabilities where all causes are asked for."""
     tables, rules = job.model.tables, job.model.rules
-    settings = np.full(len(coded.codes), job.setting, np.intp)
+    codes = coded.codes()
+    settings = np.full(len(codes), job.setting, np.intp)
     if coded.settings is not None:
         np.copyto(settings, coded.settings, where=coded.settings >= 0)
-    probability, log_evidence = rank_codes(tables, coded.codes, settings, dtype=job.dtype, threads=threads, out=out)
-    rank_virtual(tables, coded.codes, coded.virtual, settings, probability, log_evidence)
-    fired = fired_rules(rules, coded.codes)
+    probability, log_evidence = rank_codes(tables, codes, settings, dtype=job.dtype, threads=threads, out=out)
+    rank_virtual(tables, codes, coded.virtual, settings, probability, log_evidence)
+    fired = fired_rules(rules, coded.columns.T)
     urgency = urgency_of(rules, fired)
     unread = sorted(coded.faults)
     # What fired does so whatever the cell at fault holds; that nothing fired cannot be said without it.

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from legdx.errors import EvidenceError, EvidenceShapeError, Fault, MissingExtraError, UnknownNameError
-from legdx.inference.engine import posterior_of
+from legdx.inference.engine import SAFE_SUM, posterior_of
 from legdx.inference.packs import Lookup, Packs, pack_tables
 from legdx.inference.tables import Array, Tables
 
@@ -28,7 +28,7 @@ __all__ = ["rank_codes"]
 # Cases a block: its two work arrays stay in the second-level cache. Cases a task: what a thread takes at a time.
 _BLOCK = 1024
 _TASK = 16 * _BLOCK
-_FLOOR = {"float64": 1e-200, "float32": 1e-28}
+_FLOOR = {"float64": SAFE_SUM, "float32": 1e-28}
 _LOG_BLOCK = 256
 # Lines a matrix product: few enough that BLAS does not start threads of its own under ours.
 _SMALL = 32

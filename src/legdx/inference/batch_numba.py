@@ -38,7 +38,7 @@ def _multiply_wide(joint: Any, row: Any, states: Any, first: Any, mechanism: Any
     """Multiply the causes by what each wide mechanism says, its states summed out; the logarithm divided out."""
     table, base, peak = states[3], states[2], states[4]
     width = table.shape[1]
-    likelihood = np.empty(width, table.dtype)
+    likelihood, total = np.empty(width, table.dtype), np.empty(len(joint), table.dtype)
     shift = 0.0
     for wide in range(len(mechanism)):
         changed = False
@@ -51,11 +51,12 @@ def _multiply_wide(joint: Any, row: Any, states: Any, first: Any, mechanism: Any
                     likelihood[s] = table[at, s] * (likelihood[s] if changed else 1)
                 changed = True
         if changed:
+            total[:] = likelihood[0] * mechanism[wide, 0]
+            for s in range(1, width):
+                for c in range(len(joint)):
+                    total[c] += likelihood[s] * mechanism[wide, s, c]
             for c in range(len(joint)):
-                total = likelihood[0] * mechanism[wide, 0, c]
-                for s in range(1, width):
-                    total += likelihood[s] * mechanism[wide, s, c]
-                joint[c] *= total
+                joint[c] *= total[c]
     return shift
 
 

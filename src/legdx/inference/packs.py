@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,14 @@ import numpy.typing as npt
 
 from legdx.inference.tables import Array, Tables
 
-__all__ = ["Lookup", "Packs", "pack_tables"]
+__all__ = ["Lookup", "Packs", "Single", "pack_tables", "single_tables"]
 
 # Joint states that a pack may have: seven findings of two states (3**7). With the shipped network that makes 26 packs
 # of 32 MB together; larger packs save few rows a case and cost memory in proportion.
 PACK_ROWS = 3**7
+
+# Differences of log likelihood below this stay clear of underflow in exp().
+_SAFE_RANGE = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -58,36 +62,70 @@ class _Item:
     table: Array
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Single:
+    """The tables for one case: findings of the cause each by itself, each mechanism whole.
+
+    ``place[r]`` is, for row r of the vocabulary, the base of its pack and the step from there; a finding of a wide
+    mechanism has base -1.
+    """
+
+    place: tuple[tuple[int, int], ...]
+    table: Array  # (rows, C): likelihood of the causes, the largest of a row being 1
+    peak: Array  # (rows,): logarithm of what each row was divided by
+
+
 @lru_cache(maxsize=8)
 def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS) -> Packs:
     """Compute the packs of a compiled network; the last few are kept."""
-    n_causes = len(tables.causes)
-    n_states = np.diff([*tables.start, tables.likelihood.shape[0]])
-    children: dict[tuple[int, int], list[_Item]] = {}
-    for i, (start, n, columns) in enumerate(zip(tables.start, n_states, tables.columns, strict=True)):
-        known = tables.log_likelihood[start : start + n, columns]
-        item = _Item(weights={i: 1}, table=np.concatenate([np.zeros((1, known.shape[1])), known]))
-        children.setdefault((columns.start - n_causes, columns.stop - n_causes), []).append(item)
-    items = children.pop((-n_causes, 0), [])
-    wide: list[tuple[slice, list[_Item]]] = []
-    for (start, stop), singles in children.items():
-        states = slice(start, stop)
-        if np.prod([len(one.table) for one in singles], dtype=float) <= rows:
-            items.append(_summed_out(_joined(singles), tables.log_mechanism[states]))
-        else:
-            wide.append((states, _packed(singles, rows)))
+    n_causes, n_findings = len(tables.causes), len(tables.start)
+    items, wide = _items(tables, rows)
+    packed = [(states, _packed(singles, rows)) for states, singles in wide]
     width = max((states.stop - states.start for states, _ in wide), default=0)
     mechanism = np.zeros((len(wide), width, n_causes), dtype)
     for k, (states, _) in enumerate(wide):
         mechanism[k, : states.stop - states.start] = tables.mechanism[states]
     return Packs(
-        n_states=n_states,
+        n_states=np.diff([*tables.start, len(tables.likelihood)]),
         prior=tables.prior.astype(dtype),
-        causes=_stacked(_packed(items, rows), len(n_states), n_causes, dtype),
-        states=_stacked([pack for _, packs in wide for pack in packs], len(n_states), width, dtype),
-        first=np.cumsum([0, *(len(packs) for _, packs in wide)], dtype=np.int32),
+        causes=_stacked(_packed(items, rows), n_findings, n_causes, dtype),
+        states=_stacked([pack for _, packs in packed for pack in packs], n_findings, width, dtype),
+        first=np.cumsum([0, *(len(packs) for _, packs in packed)], dtype=np.int32),
         mechanism=mechanism,
     )
+
+
+@lru_cache(maxsize=8)
+def single_tables(tables: Tables) -> Single:
+    """Compute the tables for one case; the last few are kept."""
+    items, _ = _items(tables, PACK_ROWS)
+    lookup = _stacked(items, len(tables.start), len(tables.causes), "float64")
+    place: list[tuple[int, int]] = []
+    for i, (start, stop) in enumerate(pairwise([*tables.start, len(tables.likelihood)])):
+        weight = int(lookup.weight[i])
+        base = int(lookup.base[lookup.pack_of[i]]) if weight else -1
+        place += [(base, weight * (state + 1)) for state in range(stop - start)]
+    return Single(place=tuple(place), table=lookup.table, peak=lookup.peak)
+
+
+def _items(tables: Tables, rows: int) -> tuple[list[_Item], list[tuple[slice, list[_Item]]]]:
+    """The findings of the cause and the mechanisms as items over causes; for each wide mechanism, its findings."""
+    n_causes = len(tables.causes)
+    children: dict[tuple[int, int], list[_Item]] = {}
+    ends = (*tables.start[1:], len(tables.likelihood))
+    for i, (start, stop, columns) in enumerate(zip(tables.start, ends, tables.columns, strict=True)):
+        known = tables.log_likelihood[start:stop, columns]
+        item = _Item(weights={i: 1}, table=np.concatenate([np.zeros((1, known.shape[1])), known]))
+        children.setdefault((columns.start - n_causes, columns.stop - n_causes), []).append(item)
+    items = children.pop((-n_causes, 0), [])
+    wide = []
+    for (first, last), singles in children.items():
+        states = slice(first, last)
+        if np.prod([len(one.table) for one in singles], dtype=float) <= rows:
+            items.append(_summed_out(_joined(singles), tables.log_mechanism[states]))
+        else:
+            wide.append((states, singles))
+    return items, wide
 
 
 def _joined(items: list[_Item]) -> _Item:
@@ -102,8 +140,18 @@ def _joined(items: list[_Item]) -> _Item:
 
 def _summed_out(item: _Item, log_mechanism: Array) -> _Item:
     """From the log likelihood of mechanism states to that of causes."""
-    table = np.logaddexp.reduce(item.table[:, :, None] + log_mechanism, axis=1)
-    return _Item(weights=item.weights, table=table)
+    peak = item.table.max(axis=1, keepdims=True)
+    peak[~np.isfinite(peak)] = 0.0
+    scaled = item.table - peak
+    if scaled.min(where=np.isfinite(scaled), initial=0.0) < -_SAFE_RANGE:
+        return _Item(weights=item.weights, table=np.logaddexp.reduce(item.table[:, :, None] + log_mechanism, axis=1))
+    # State by state, not as a matrix product: causes that are alike then get the same bits.
+    likelihood, mechanism = np.exp(scaled), np.exp(log_mechanism)
+    total = np.zeros((len(likelihood), mechanism.shape[1]))
+    for s in range(len(mechanism)):
+        total += likelihood[:, s, None] * mechanism[s]
+    with np.errstate(divide="ignore"):
+        return _Item(weights=item.weights, table=np.log(total) + peak)
 
 
 def _packed(items: list[_Item], rows: int) -> list[_Item]:
