@@ -18,8 +18,8 @@ from legdx.interop.pgmpy import export
 from legdx.loaded import Model
 
 __all__ = [
-    "FIFTEEN", "Peers", "check_lines", "copy_rate", "fifteen_at_random", "matrix_rate", "median_seconds", "microseconds",
-    "n_cores", "named", "row",
+    "FIFTEEN", "Peers", "check_lines", "copy_rate", "fifteen_at_random", "matrix_rate", "median_seconds",
+    "microseconds", "n_cores", "named", "row",
 ]  # fmt: skip
 
 FIFTEEN = {
@@ -121,5 +121,3 @@ def copy_rate(megabytes: int = 256) -> float:
 def row(what: str, value: str, note: str = "") -> None:
     """Print one line of a table."""
     print(f"{what:<44} {value:>16}  {note}".rstrip())
-
-

@@ -1,7 +1,7 @@
 """What does it cost to start: `import legdx`, and up to the first ranking, beside `import numpy` in the same run?
 
-Each is a new process; the time of an empty one is taken off. The aim is an import no dearer than NumPy's own and a first
-ranking within three times that.
+Each is a new process; the time of an empty one is taken off. The aim is an import no dearer than NumPy's own and a
+first ranking within three times that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import timeit
 
 import numpy as np
+
 from _common import row
 
 STARTS = {

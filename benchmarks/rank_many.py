@@ -11,11 +11,20 @@ import sys
 from importlib.util import find_spec
 
 import numpy as np
-from _common import (
-    Peers, check_lines, copy_rate, fifteen_at_random, matrix_rate, median_seconds, microseconds, n_cores, named, row,
-)  # fmt: skip
 
 import legdx
+from _common import (
+    Peers,
+    check_lines,
+    copy_rate,
+    fifteen_at_random,
+    matrix_rate,
+    median_seconds,
+    microseconds,
+    n_cores,
+    named,
+    row,
+)  # fmt: skip
 from legdx.inference.batch import rank_codes
 
 AIM = {"numpy": 1e6, "numba": 5e6}

@@ -1,15 +1,14 @@
 """How long does one ranking take, beside a bare query of the same network in pgmpy and pyAgrum?
 
-`rank()` reads and checks the findings, evaluates the red-flag rules, and infers; the peers are given evidence that needs
-no checking and are asked only for the cause. The aims are a tenth of pyAgrum and a twentieth of pgmpy, and 20
+`rank()` reads and checks the findings, evaluates the red-flag rules, and infers; the peers are given evidence that
+needs no checking and are asked only for the cause. The aims are a tenth of pyAgrum and a twentieth of pgmpy, and 20
 microseconds for the inference alone.
 """
 
 from __future__ import annotations
 
-from _common import FIFTEEN, Peers, microseconds, row
-
 import legdx
+from _common import FIFTEEN, Peers, microseconds, row
 from legdx.evidence import parse_evidence
 from legdx.inference.engine import infer
 

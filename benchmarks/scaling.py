@@ -12,9 +12,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
-from _common import Peers, check_lines, fifteen_at_random, median_seconds, microseconds, named, row
 
 import legdx
+from _common import Peers, check_lines, fifteen_at_random, median_seconds, microseconds, named, row
 from legdx.inference.batch import rank_codes
 from legdx.inference.tables import Tables
 
@@ -49,7 +49,7 @@ def more_causes(tables: Tables, times: int) -> Tables:
         log_prior=np.log(prior),
         likelihood=wider(tables.likelihood),
         log_likelihood=wider(tables.log_likelihood),
-        columns=tuple(slice(0, times * n) if c.start == 0 else slice(c.start + shift, c.stop + shift) for c in tables.columns),
+        columns=tuple(slice(c.start + shift if c.start else 0, c.stop + shift) for c in tables.columns),
         mechanism=wider(tables.mechanism),
         log_mechanism=wider(tables.log_mechanism),
     )  # fmt: skip

@@ -18,7 +18,7 @@ import legdx
 from legdx.evidence import Evidence
 from legdx.inference import batch
 from legdx.inference.batch import rank_codes
-from legdx.inference.engine import infer
+from legdx.inference.engine import infer, infer_block
 from legdx.inference.packs import pack_tables
 from legdx.loaded import Model
 from test_extremes import wide_model
@@ -36,14 +36,12 @@ def some_codes(model: Model, n: int, known: int, seed: int = 20261121) -> np.nda
     return codes
 
 
-def one_by_one(model: Model, codes: np.ndarray, settings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the single-case engine says of each line."""
+def in_logarithms(model: Model, codes: np.ndarray, settings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the engine says of each line without any joint-state table."""
     start = np.array(model.tables.start)
-    posteriors = []
-    for line, setting in zip(codes, settings, strict=True):
-        rows = tuple((start + line)[line >= 0].tolist())
-        posteriors.append(infer(model.tables, Evidence(model.vocabulary, rows), int(setting)))
-    return np.array([p.probability for p in posteriors]), np.array([p.log_evidence for p in posteriors])
+    block = [Evidence(model.vocabulary, tuple((start + line)[line >= 0].tolist())) for line in codes]
+    posterior = infer_block(model.tables, block, settings)
+    return posterior.probability, posterior.log_evidence
 
 
 @contextmanager
@@ -59,9 +57,19 @@ def test_equals_the_single_case_to_1e_12(model: Model, kernel: str, known: int) 
     codes = some_codes(model, 300, known)
     settings = np.arange(300) % len(model.settings)
     probability, log_evidence = rank_codes(model.tables, codes, settings, kernel=kernel)
-    expected, expected_log = one_by_one(model, codes, settings)
+    expected, expected_log = in_logarithms(model, codes, settings)
     np.testing.assert_allclose(probability, expected, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(log_evidence, expected_log, rtol=1e-13, atol=1e-12)
+
+
+def test_the_single_case_from_tables_equals_that_in_logarithms(model: Model) -> None:
+    codes = some_codes(model, 300, 25)
+    expected, expected_log = in_logarithms(model, codes, np.ones(300, int))
+    start = np.array(model.tables.start)
+    for line, p, log_p in zip(codes, expected, expected_log, strict=True):
+        one = infer(model.tables, Evidence(model.vocabulary, tuple((start + line)[line >= 0].tolist())), 1)
+        np.testing.assert_allclose(one.probability, p, rtol=1e-11, atol=1e-12)
+        assert one.log_evidence == pytest.approx(log_p, rel=1e-13)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

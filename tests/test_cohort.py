@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,9 +135,13 @@ def batches_of(rows: list[dict[str, Any]], size: int = 3) -> Iterator[pa.RecordB
     yield from pa.Table.from_pylist(rows).to_batches(max_chunksize=size)
 
 
+@pytest.mark.parametrize("many", [0, 100])
 @pytest.mark.parametrize("top", [None, 2])
 @pytest.mark.parametrize(("dtype", "exact"), [("float64", 1e-12), ("float32", 2e-6)])
-def test_each_row_of_a_batch_equals_the_single_case(top: int | None, dtype: str, exact: float) -> None:
+def test_each_row_of_a_batch_equals_the_single_case(
+    top: int | None, dtype: str, exact: float, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("legdx.cohort.MANY_ROWS", many)
     ranked = pa.Table.from_batches(rank_batches(batches_of(ROWS), keep=["id"], top=top, dtype=dtype))
     assert_same(ranked.to_pylist(), exact=exact)
     assert ranked.schema.metadata[b"legdx.digest"].decode() == legdx.load_model().digest
@@ -244,12 +250,32 @@ def _umask() -> int:
     return mask
 
 
-def test_memory_and_order_hold_over_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_keep_their_order_over_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("legdx.cohort_io.BLOCK_ROWS", 2)
     rows = [{**ROWS[k % 4], "id": f"{k:02}"} for k in range(21)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
     rank_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet", keep=["id"], top=1)
     assert_same(pq.read_table(tmp_path / "out.parquet").to_pylist(), rows)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from legdx.cohort_io import rank_parquet;"
+        "rank_parquet(sys.argv[1], sys.argv[2], columns={'id': None}, dtype='float32', threads=2);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    table = pa.Table.from_pylist(ROWS * 65_536)
+    peak = []
+    for n in (2, 6):
+        with pq.ParquetWriter(tmp_path / "in.parquet", table.schema) as writer:
+            for _ in range(n):
+                writer.write_table(table)
+        arguments = [sys.executable, "-c", code, str(tmp_path / "in.parquet"), str(tmp_path / "out.parquet")]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        peak.append(int(done.stdout))
+    assert max(peak) < 1_500_000, "kilobytes"
+    assert peak[1] < 1.15 * peak[0]
 
 
 def test_a_target_is_left_as_it_was_where_something_is_wrong(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ LAYERS = [
     ["loaded"],
     ["interop.*", "render.*", "fidelity", "validation", "learn"],
     ["ranking"],
-    ["rows"],
+    ["rows", "workers"],
     ["cohort"],
     ["cohort_io", "cohort_spark", "cohort_dask"],
     ["_api"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,8 @@ def test_each_row_equals_the_single_case(data: st.DataObject) -> None:
     rows = data.draw(st.lists(cases(model), min_size=1, max_size=8))
     wheres = data.draw(st.lists(st.sampled_from([*SETTINGS, None]), min_size=len(rows), max_size=len(rows)))
     frame = pd.DataFrame(rows, columns=list(model.findings.keys())).assign(setting=wheres)
-    ranked = legdx.rank_frame(frame, setting="there", model=model)
+    with patch("legdx.cohort.MANY_ROWS", data.draw(st.sampled_from([0, 100]), label="where the batch kernel begins")):
+        ranked = legdx.rank_frame(frame, setting="there", model=model)
     assert list(ranked.index) == list(frame.index)
     for (_, row), findings, where in zip(ranked.iterrows(), rows, wheres, strict=True):
         assert_same(model, row, findings, where or "there")
@@ -60,7 +62,8 @@ VALUES = {
 def test_a_cell_means_or_is_refused_as_in_the_single_case(rows: list[dict[str, Any]]) -> None:
     model = legdx.load_model()
     frame = pd.DataFrame({k: pd.Series([row[k] for row in rows], dtype=object) for k in VALUES})
-    ranked = legdx.rank_frame(frame, on_error="mark")
+    with patch("legdx.cohort.MANY_ROWS", 0):
+        ranked = legdx.rank_frame(frame, on_error="mark")
     for n, given_row in enumerate(rows):
         findings = {k: given_row[k] for k in VALUES}
         try:
@@ -252,6 +255,7 @@ def test_columns_left_out_on_purpose() -> None:
 
 def test_more_rows_than_a_block_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("legdx.cohort.BLOCK_ROWS", 7)
+    monkeypatch.setattr("legdx.cohort.MANY_ROWS", 50)
     ages = np.resize([10.0, 30.0, 50.0, 70.0, 90.0, np.nan], 100)
     whole = legdx.rank_frame(pd.DataFrame({"age": ages}))
     few = legdx.rank_frame(pd.DataFrame({"age": ages[:6]}))

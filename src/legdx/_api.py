@@ -79,9 +79,9 @@ def rank_frame(
     >>> frame = pd.DataFrame({"age": [71, 30], "exertional_claudication": [True, None], "saddle_numbness": [None, True]})
     >>> ranked = legdx.rank_frame(frame, top=1)
     >>> for row in ranked.itertuples():
-    ...     print(row.cause_1, row.urgency, row.fired)
-    lumbar_spinal_stenosis routine ()
-    cauda_equina_syndrome emergency ('saddle_numbness',)
+    ...     print(row.urgency, row.fired)
+    routine ()
+    emergency ('saddle_numbness',)
 
     Args:
         frame: one row a person, columns by finding id, alias or code, values as for `rank`; missing is unknown. A

@@ -17,7 +17,7 @@ from legdx.columns import CellFault, Columns, Plan, encode, plan_columns
 from legdx.errors import EvidenceError, EvidenceShapeError, Fault, MissingExtraError, shown
 from legdx.loaded import Model, load_model
 from legdx.redflags import URGENCIES
-from legdx.rows import BLOCK_ROWS, Ranked, Request, error_text, in_order, processors, rank_rows, request
+from legdx.rows import BLOCK_ROWS, MANY_ROWS, Ranked, Request, error_text, in_order, processors, rank_rows, request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ def rank_table(
             lambda row: frame.index[first + row],
         )
         out = whole[block] if top is None else None
-        return rank_rows(job, coded, lambda row: frame.index[first + row], threads=1, out=out)
+        return rank_rows(job, coded, lambda row: frame.index[first + row], many=n >= MANY_ROWS, out=out)
 
     starts = range(0, n, BLOCK_ROWS) or range(1)
     parts = list(in_order(work, starts, min(threads or processors(), len(starts))))
@@ -151,8 +151,8 @@ def rank_batches(
     >>> import pyarrow as pa
     >>> batch = pa.record_batch({"id": ["p1"], "saddle_numbness": [True], "age": [44]})
     >>> for ranked in rank_batches([batch], top=1, keep=["id"]):
-    ...     print(ranked.select(["id", "cause_1", "urgency"]).to_pylist())
-    [{'id': 'p1', 'cause_1': 'cauda_equina_syndrome', 'urgency': 'emergency'}]
+    ...     print(ranked.select(["id", "urgency", "fired"]).to_pylist())
+    [{'id': 'p1', 'urgency': 'emergency', 'fired': ['saddle_numbness']}]
 
     Args:
         batches: all of one schema. A column is a finding by id, alias or code, of text, booleans, numbers in the
@@ -203,7 +203,7 @@ def ranked_or_faults(
         coded = encode(
             plans[names], batch.num_rows, lambda name, finding: arrow_cells(batch.column(name), finding), label
         )
-        part = rank_rows(job, coded, label, threads=1)
+        part = rank_rows(job, coded, label, many=first + batch.num_rows >= MANY_ROWS)
         return _as_batch(job, part, batch, keep), [fault for _, row in sorted(part.faults.items()) for fault in row]
 
     yield from in_order(work, _blocks(batches), threads or processors())

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from legdx.cells import Cells, Indices
 from legdx.errors import EvidenceError, Fault, nearest, shown
 from legdx.evidence import Evidence, parse_evidence
-from legdx.inference.batch_virtual import Virtual
+from legdx.inference.batch_log import Virtual
 from legdx.model.vocabulary import Finding, Vocabulary
 
 __all__ = ["CellFault", "Coded", "Plan", "encode", "plan_columns"]

@@ -15,17 +15,29 @@ import numpy.typing as npt
 from legdx.columns import CellFault, Coded
 from legdx.errors import EvidenceShapeError, Fault, ImpossibleEvidence, UnknownNameError, shown
 from legdx.inference.batch import rank_codes
-from legdx.inference.batch_virtual import rank_virtual
+from legdx.inference.batch_log import rank_in_logarithms, rows_with_virtual
 from legdx.inference.tables import Array
 from legdx.loaded import Model
 from legdx.ranking import rank_case
 from legdx.redflags import URGENCIES
 from legdx.redflags_batch import fired_rules, urgency_of
 
-__all__ = ["BLOCK_ROWS", "Ranked", "Request", "error_text", "in_order", "processors", "rank_rows", "request"]
+__all__ = [
+    "BLOCK_ROWS",
+    "MANY_ROWS",
+    "Ranked",
+    "Request",
+    "error_text",
+    "in_order",
+    "processors",
+    "rank_rows",
+    "request",
+]
 
 # 82 probabilities in float64 for so many rows are 43 MB.
 BLOCK_ROWS = 65_536
+# From here on the joint-state tables of the batch kernel are worth computing.
+MANY_ROWS = 16_384
 
 _ERROR_WIDTH = 1000
 T = TypeVar("T")
@@ -74,17 +86,22 @@ def rank_rows(
     coded: Coded,
     label: Callable[[int], object],
     *,
-    threads: int,
+    many: bool,
     out: npt.NDArray[Any] | None = None,
 ) -> Ranked:
-    """Rank a block; `out` takes the probabilities where all causes are asked for."""
+    """Rank a block in this thread, `many` if it is one of a large table; `out` takes the probabilities of all causes."""
     tables, rules = job.model.tables, job.model.rules
     codes = coded.codes()
     settings = np.full(len(codes), job.setting, np.intp)
     if coded.settings is not None:
         np.copyto(settings, coded.settings, where=coded.settings >= 0)
-    probability, log_evidence = rank_codes(tables, codes, settings, dtype=job.dtype, threads=threads, out=out)
-    rank_virtual(tables, codes, coded.virtual, settings, probability, log_evidence)
+    probability = np.empty((len(codes), len(tables.causes)), job.dtype) if out is None else out
+    if many:
+        _, log_evidence = rank_codes(tables, codes, settings, dtype=job.dtype, threads=1, out=probability)
+        rows = rows_with_virtual(coded.virtual)
+    else:
+        log_evidence, rows = np.empty(len(codes)), np.arange(len(codes))
+    rank_in_logarithms(tables, codes, coded.virtual, settings, rows, probability, log_evidence)
     fired = fired_rules(rules, coded.columns.T)
     urgency = urgency_of(rules, fired)
     unread = sorted(coded.faults)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from legdx.evidence import Evidence
 from legdx.inference import batch
 from legdx.inference.batch import rank_codes
-from legdx.inference.engine import infer
+from legdx.inference.engine import infer, infer_block
 from legdx.inference.packs import pack_tables
 from legdx.loaded import Model
 from strategies import models
@@ -40,6 +40,8 @@ def test_each_line_of_a_block_is_the_single_case(
         one = infer(model.tables, Evidence(model.vocabulary, known), int(settings[k]))
         np.testing.assert_allclose(probability[k], one.probability, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(log_evidence[k], one.log_evidence, rtol=1e-12, atol=1e-12)
+        plain = infer_block(model.tables, [Evidence(model.vocabulary, known)], [int(settings[k])])
+        np.testing.assert_allclose(probability[k], plain.probability[0], rtol=1e-10, atol=1e-12)
 
 
 @given(given=model_and_codes(), kernel=KERNELS, seed=st.integers(0, 1000))

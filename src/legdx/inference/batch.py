@@ -1,8 +1,8 @@
 """Exact inference for many cases at once: a matrix of state numbers to a matrix of posteriors. NumPy only.
 
 Each case is a product of rows of the joint-state tables of `packs`, divided by its sum. All factors are at most 1, so
-what underflow takes from a product is below 1e-300; where the sum of a case is small enough for that to matter, or zero,
-the case is computed again in logarithms by the single-case engine.
+what underflow takes from a product is below 1e-300; where the sum of a case is small enough for that to matter, or
+zero, the case is computed again in logarithms by the engine.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def _arrays(lookup: Lookup) -> tuple[npt.NDArray[Any], ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Places:
-    """The findings of each pack and their place values, filled up with a finding that is never known: (depth, packs)."""
+    """The findings of each pack and their place values, (depth, packs), filled up with one that is never known."""
 
     finding: npt.NDArray[np.intp]
     weight: npt.NDArray[np.int32]
@@ -258,14 +258,13 @@ def _rows(places: _Places, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.intp
     return rows.astype(np.intp)
 
 
-def _summed_out(
-    table: npt.NDArray[Any], rows: npt.NDArray[np.intp], mechanism: npt.NDArray[Any]
-) -> npt.NDArray[Any]:
+def _summed_out(table: npt.NDArray[Any], rows: npt.NDArray[np.intp], mechanism: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The likelihood of each cause by a wide mechanism, (cases, C)."""
     n = rows.shape[1]
     likelihood = np.zeros((-(-n // _SMALL) * _SMALL, table.shape[1]), table.dtype)
     likelihood[:n] = np.multiply.reduce(table.take(rows, axis=0), axis=0)
-    return (likelihood.reshape(-1, _SMALL, table.shape[1]) @ mechanism).reshape(-1, mechanism.shape[1])[:n]
+    product: npt.NDArray[Any] = likelihood.reshape(-1, _SMALL, table.shape[1]) @ mechanism
+    return product.reshape(-1, mechanism.shape[1])[:n]
 
 
 def _multiply_rows(

@@ -1,4 +1,4 @@
-"""The compiled kernel for many cases: only the packs in which something is known are read. Needs numba (legdx[fast])."""
+"""The compiled kernel for many cases: it reads only the packs in which something is known. Needs legdx[fast]."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CASES = 32
 _compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _find_known(padded: Any, quads: Any, known: Any) -> int:
     """List the findings of a case that are known; their number. Free of branches, which could not be foretold."""
     words = padded.view(np.int32)
@@ -33,7 +33,7 @@ def _find_known(padded: Any, quads: Any, known: Any) -> int:
     return n_known
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _multiply_wide(joint: Any, row: Any, states: Any, first: Any, mechanism: Any) -> float:
     """Multiply the causes by what each wide mechanism says, its states summed out; the logarithm divided out."""
     table, base, peak = states[3], states[2], states[4]
@@ -60,7 +60,7 @@ def _multiply_wide(joint: Any, row: Any, states: Any, first: Any, mechanism: Any
     return shift
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def multiply_rows(
     codes: Any,
     settings: Any,
@@ -74,7 +74,7 @@ def multiply_rows(
     probability: Any,
     log_evidence: Any,
 ) -> int:
-    """Write the posterior of each line of `codes` (cases, F), int8; `causes` and `states` hold the arrays of a `Lookup`.
+    """Write the posterior of each line of `codes`, (cases, F) int8; `causes` and `states` are the arrays of a `Lookup`.
 
     A line whose sum is below `floor` gets NaN as its log evidence and is left to the caller.
 

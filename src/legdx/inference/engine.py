@@ -2,8 +2,9 @@
 
 The network is a tree of depth two, so summing out is exact and linear: findings that hang on the cause multiply its
 likelihood; those that hang on a mechanism multiply the likelihood of its states, which are then summed out given each
-cause (Pearl, Probabilistic Reasoning in Intelligent Systems, 1988, section 4.2). One case is looked up in the joint-state
-tables of `packs`; virtual evidence, blocks, and what those tables cannot hold are computed in logarithms. NumPy only.
+cause (Pearl, Probabilistic Reasoning in Intelligent Systems, 1988, section 4.2). One case is looked up in the
+joint-state tables of `packs`; virtual evidence, blocks, and what those tables cannot hold are computed in logarithms.
+NumPy only.
 """
 
 from __future__ import annotations

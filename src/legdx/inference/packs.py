@@ -29,7 +29,7 @@ _SAFE_RANGE = 600.0
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Lookup:
-    """Some packs, one under the other: the row of a pack is its base, plus weight times (state + 1) for each finding."""
+    """Some packs, one under the other: a pack's row is its base, plus weight times (state + 1) for each finding."""
 
     weight: npt.NDArray[np.int32]  # (F,): place value of each finding in its pack; 0 where it is in none of these
     pack_of: npt.NDArray[np.int32]  # (F,)

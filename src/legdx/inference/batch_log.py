@@ -1,4 +1,7 @@
-"""Exact inference for those cases of a table in which a finding is known only in part. NumPy only. Internal."""
+"""Exact inference for some cases of a table in logarithms: those with virtual evidence, and all where they are few.
+
+It needs no joint-state tables, which take longer to compute than a few thousand cases. NumPy only. Internal.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy.typing as npt
 from legdx.inference.engine import posterior_of
 from legdx.inference.tables import Array, Tables
 
-__all__ = ["Virtual", "rank_virtual", "rows_with_virtual"]
+__all__ = ["Virtual", "rank_in_logarithms", "rows_with_virtual"]
 
 Indices = npt.NDArray[np.intp]
 
@@ -35,25 +38,26 @@ def rows_with_virtual(virtual: Sequence[Virtual]) -> Indices:
     return np.unique(rows)
 
 
-def rank_virtual(
+def rank_in_logarithms(
     tables: Tables,
     codes: npt.NDArray[np.integer[Any]],
     virtual: Sequence[Virtual],
     settings: Indices,
+    rows: Indices,
     probability: npt.NDArray[Any],
     log_evidence: Array,
 ) -> None:
-    """Overwrite the answers of the rows that have virtual evidence.
+    """Write the answers of some rows.
 
     Args:
         tables: the compiled network, C causes and F findings.
         codes: (cases, F), as for `rank_codes`; a finding with virtual evidence is -1.
         virtual: what is known in part.
         settings: (cases,), the number of the setting of each.
+        rows: which to rank, ascending; all that have virtual evidence must be among them.
         probability: (cases, C), written to.
         log_evidence: (cases,), written to.
     """
-    rows = rows_with_virtual(virtual)
     weights = [_log_weights(tables, one) for one in virtual]
     for first in range(0, len(rows), _BLOCK):
         block = rows[first : first + _BLOCK]
