@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import legdx
+import small_models
 from legdx.evidence import Evidence
 from legdx.inference import batch
 from legdx.inference.batch import rank_codes
@@ -216,6 +217,19 @@ def test_the_tables_of_the_shipped_model_stay_small(model: Model) -> None:
     assert packs.causes.table.nbytes < 64e6
     assert len(packs.mechanism) == 0
     assert pack_tables(model.tables) is packs
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_finding_of_more_states_than_eight_bits_hold(kernel: str) -> None:
+    states = [f"s{k}" for k in range(200)]
+    rising = {s: (k + 1) / 20_100 for k, s in enumerate(states)}
+    small = small_models.model(
+        {"a": small_models.cause(0.5, 10, findings={"f": small_models.row(rising)}), "b": small_models.cause(0.5, 10)},
+        {"f": small_models.finding(states)},
+    )
+    probability, _ = rank_codes(small.tables, np.array([[199], [150], [-1]]), 0, kernel=kernel)
+    expected = [200 / (200 + 100.5), 151 / (151 + 100.5), 0.5]
+    np.testing.assert_allclose(probability[:, 0], expected, rtol=1e-12)
 
 
 @given(known=st.integers(0, 162), seed=st.integers(0, 2**32 - 1))

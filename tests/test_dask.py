@@ -11,6 +11,9 @@ import pytest
 import legdx
 from legdx.cohort_dask import rank_frame
 
+pytest.importorskip("distributed", reason="dask is not installed; it is in the extras dask and dev")
+pytestmark = pytest.mark.slow
+
 ROWS: list[dict[str, Any]] = [
     {"age": 71.0, "saddle_numbness": None, "reflexes": "normal", "setting": None},
     {"age": 30.0, "saddle_numbness": True, "reflexes": None, "setting": "emergency"},

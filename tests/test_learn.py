@@ -58,6 +58,7 @@ def test_fully_observed_rows_equal_pgmpys_bayesian_estimator(cases: pd.DataFrame
     assert p(learned, "P(g | b)") == pytest.approx(found["g"][:, 1], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_latent_rows_equal_pgmpys_em(cases: pd.DataFrame) -> None:
     from pgmpy.factors.discrete import TabularCPD
     from pgmpy.models import DiscreteBayesianNetwork

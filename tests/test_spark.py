@@ -14,12 +14,15 @@ import legdx
 from legdx.cohort_spark import rank_frame
 
 # These tests mean nothing without a session, and a session needs Java: CI installs both.
-pytest.importorskip("pyspark", reason="pyspark is not installed; it is in the extras spark and test")
+pytest.importorskip("pyspark", reason="pyspark is not installed; it is in the extras spark and dev")
 if shutil.which("java") is None:
     pytest.skip("Spark needs Java, and there is no java on the path", allow_module_level=True)
 
 # legdx hands Spark Arrow batches alone, so what PySpark says of pandas does not touch it.
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning"),
+]
 
 ROWS: list[tuple[Any, ...]] = [
     (f"p{k}", *row)

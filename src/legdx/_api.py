@@ -76,7 +76,7 @@ def rank_frame(
     """Rank the causes for every row of a pandas data frame; each row is answered as `rank` would.
 
     >>> import legdx, pandas as pd
-    >>> frame = pd.DataFrame({"age": [71, 30], "exertional_claudication": [True, None], "saddle_numbness": [None, True]})
+    >>> frame = pd.DataFrame({"age": [71, 30], "saddle_numbness": [None, True]})
     >>> ranked = legdx.rank_frame(frame, top=1)
     >>> for row in ranked.itertuples():
     ...     print(row.urgency, row.fired)
@@ -96,8 +96,8 @@ def rank_frame(
 
     Returns:
         a frame of the same index: the causes, ``urgency``, ``fired`` (ids of rules, most urgent first) and
-        ``log_evidence``. In a row marked for its cells, what fired on the other cells is kept, and ``urgency`` is missing
-        where nothing did.
+        ``log_evidence``. In a row marked for its cells, what fired on the other cells is kept, and ``urgency`` is
+        missing where nothing did.
 
     Raises:
         EvidenceError: a column or cell cannot be read, or a row is impossible; all faults are named, each with its row,

@@ -65,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     cohort.add_argument("--top", type=int, help="how many causes to write a row; else the probability of each")
     cohort.add_argument("--keep", action="append", default=[], metavar="COLUMN", help="hand a column on unread")
     cohort.add_argument(
-        "--column", action="append", default=[], metavar="COLUMN=FINDING", help="read a column as; COLUMN= leaves it out"
+        "--column", action="append", default=[], metavar="COLUMN=ID", help="what a column is; COLUMN=: leave it out"
     )
-    cohort.add_argument("--on-error", choices=("raise", "mark"), default="raise", help="mark: go on, and say why in error")
+    cohort.add_argument("--on-error", choices=("raise", "mark"), default="raise", help="mark: go on, and say why")
     cohort.add_argument("--float32", action="store_true", help="write probabilities in half the size")
     cohort.add_argument("--model", help="a model folder; else the leg weakness model")
     cohort.set_defaults(run=_cohort)

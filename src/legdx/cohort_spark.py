@@ -58,7 +58,7 @@ def rank_frame(
             threads=1,
         )
 
-    chosen = frame.select(*(f"`{name}`" for name in used))
+    chosen = frame.select(*("`" + name.replace("`", "``") + "`" for name in used))
     return chosen.mapInArrow(work, _spark_schema(chosen, keep, batch_schema(job)))
 
 

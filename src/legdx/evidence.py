@@ -43,7 +43,7 @@ def parse_evidence(vocabulary: Vocabulary, findings: object) -> Evidence:
 
     >>> import legdx
     >>> model = legdx.load_model()
-    >>> parse_evidence(model.vocabulary, {"age": 61, "knee and ankle reflexes": None, "fever": False}).named()
+    >>> parse_evidence(model.vocabulary, {"age": 61, "deep tendon reflexes": None, "fever": False}).named()
     {'age_band': 'older_adult', 'fever': 'absent'}
 
     Args:

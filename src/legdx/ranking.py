@@ -199,7 +199,7 @@ class Ranking:
         >>> import legdx
         >>> ranking = legdx.rank({"exertional_claudication": True}, setting="primary_care")
         >>> [item.finding for item in ranking.next_findings(2, kinds=["symptom"], rules_first=False)]
-        ['onset_speed', 'leg_pain']
+        ['radiating_leg_pain', 'onset_speed']
 
         Args:
             n: how many at most.
@@ -243,7 +243,7 @@ class Ranking:
         >>> odd = {"muscle_tone": "spastic", "reflexes": "reduced_or_absent", "gait_pattern": "waddling"}
         >>> surprise = legdx.rank(odd).surprise
         >>> surprise.conflict > 0, surprise.conflicts[0].finding
-        (True, 'reflexes')
+        (True, 'muscle_tone')
         """
         setting = self.model.setting_index(self.setting)
         return surprise(self.model.spec, self.model.tables, self.evidence, setting, self.posterior)

@@ -89,7 +89,7 @@ def rank_rows(
     many: bool,
     out: npt.NDArray[Any] | None = None,
 ) -> Ranked:
-    """Rank a block in this thread, `many` if it is one of a large table; `out` takes the probabilities of all causes."""
+    """Rank a block, one of `many` where the table is large; `out` takes the probabilities of all causes."""
     tables, rules = job.model.tables, job.model.rules
     codes = coded.codes()
     settings = np.full(len(codes), job.setting, np.intp)

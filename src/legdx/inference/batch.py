@@ -89,8 +89,9 @@ def rank_codes(
         probability=probability,
         log_evidence=np.empty(len(codes)),
     )
-    run = job.run_numba if _is_compiled(kernel) else job.run_numpy
-    _in_parallel(run, len(codes), threads or len(os.sched_getaffinity(0)))
+    # The compiled kernel reads codes as int8.
+    compiled = _is_compiled(kernel) and job.packs.n_states.max() <= np.iinfo(np.int8).max
+    _in_parallel(job.run_numba if compiled else job.run_numpy, len(codes), threads or _n_processors())
     return probability, job.log_evidence
 
 
@@ -101,6 +102,11 @@ def _is_compiled(kernel: str) -> bool:
     if kernel == "numba" and not installed:
         raise MissingExtraError("numba", "fast")
     return installed
+
+
+def _n_processors() -> int:
+    """Those that this process may use, where the system says."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(
@@ -128,7 +134,8 @@ def _check(
 
 
 def _in_parallel(run: Callable[[int, int], None], n: int, threads: int) -> None:
-    tasks = [(first, min(first + _TASK, n)) for first in range(0, n, _TASK)]
+    step = max(_BLOCK, min(_TASK, -(-n // threads)))
+    tasks = [(first, min(first + step, n)) for first in range(0, n, step)]
     if threads == 1 or len(tasks) < 2:
         for first, last in tasks:
             run(first, last)
