@@ -8,7 +8,7 @@ NumPy only; `cells` knows pandas and Arrow.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class Coded:
     read: tuple[int, ...]  # the findings that the table tells of; all others are unknown in every row
     virtual: tuple[Virtual, ...]
     settings: Indices | None  # (n,), -1 not given
-    faults: Mapping[int, list[CellFault]] = field(default_factory=dict)  # by row
+    faults: Mapping[int, list[CellFault]]  # by row
 
     def codes(self) -> npt.NDArray[np.int8]:
         """The same, a row at a time: (n, F)."""

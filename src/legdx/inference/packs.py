@@ -144,14 +144,21 @@ def _summed_out(item: _Item, log_mechanism: Array) -> _Item:
     peak[~np.isfinite(peak)] = 0.0
     scaled = item.table - peak
     if scaled.min(where=np.isfinite(scaled), initial=0.0) < -_SAFE_RANGE:
-        return _Item(weights=item.weights, table=np.logaddexp.reduce(item.table[:, :, None] + log_mechanism, axis=1))
+        table = np.logaddexp.reduce(item.table[:, :, None] + log_mechanism, axis=1)
+        return _Item(weights=item.weights, table=_silent(table))
     # State by state, not as a matrix product: causes that are alike then get the same bits.
     likelihood, mechanism = np.exp(scaled), np.exp(log_mechanism)
     total = np.zeros((len(likelihood), mechanism.shape[1]))
     for s in range(len(mechanism)):
         total += likelihood[:, s, None] * mechanism[s]
     with np.errstate(divide="ignore"):
-        return _Item(weights=item.weights, table=np.log(total) + peak)
+        return _Item(weights=item.weights, table=_silent(np.log(total) + peak))
+
+
+def _silent(table: Array) -> Array:
+    """Where nothing is known, nothing is said: not even by rounding, so that passing over a pack changes no bit."""
+    table[0] = 0.0
+    return table
 
 
 def _packed(items: list[_Item], rows: int) -> list[_Item]:
