@@ -37,13 +37,14 @@ class Cells:
 def series_cells(series: pd.Series[Any], finding: Finding | None) -> Cells:
     """A pandas series; `finding` is None where no number can be read."""
     import pandas as pd
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype, is_object_dtype
+    from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
 
     def value(row: int) -> object:
         cell = series.iloc[row]
-        return cell.item() if isinstance(cell, np.generic) else cell
+        return cell.item() if isinstance(cell, np.generic) and series.dtype != object else cell
 
-    if is_object_dtype(series.dtype):
+    # Values of one type alone can be told apart by pandas' own hash table, which takes True, 1 and 1.0 for one.
+    if series.dtype == object and infer_dtype(series, skipna=True) not in ("boolean", "string"):
         values = series.to_numpy()
         return _object_cells(values, np.asarray(pd.isna(values)))
     if is_numeric_dtype(series.dtype) and not is_bool_dtype(series.dtype) and series.dtype.kind != "c":

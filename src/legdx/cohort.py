@@ -113,11 +113,12 @@ def _tuples(job: Request, parts: Sequence[Ranked]) -> list[tuple[str, ...]]:
     """The ids of the rules that fired in each row, most urgent first; equal rows share one tuple."""
     order, ids = _in_urgency_order(job.model)
     known: dict[bytes, tuple[str, ...]] = {}
-    tuples = []
+    tuples: list[tuple[str, ...]] = []
     for part in parts:
         fired = part.fired[:, order]
-        packed = np.packbits(fired, axis=1)
-        for row, bits in enumerate(map(bytes, packed)):
+        packed, width = np.packbits(fired, axis=1).tobytes(), -(-len(ids) // 8)
+        for row in range(len(fired)):
+            bits = packed[row * width : (row + 1) * width]
             if bits not in known:
                 known[bits] = tuple(ids[k] for k in np.flatnonzero(fired[row]))
             tuples.append(known[bits])

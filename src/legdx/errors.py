@@ -228,13 +228,13 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the value as a short text that is safe to put in a message.
+    """Return the value as a short text of one line that is safe to put in a message.
 
     >>> len(shown("x" * 1000)) < 80
     True
     """
     try:
-        return _brief.repr(value)
+        return " ".join(_brief.repr(value).split())
     except Exception:
         return f"<{type(value).__name__}>"
 

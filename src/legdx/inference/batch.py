@@ -27,7 +27,7 @@ __all__ = ["rank_codes"]
 
 # Cases a block: its two work arrays stay in the second-level cache. Cases a task: what a thread takes at a time.
 _BLOCK = 1024
-_TASK = 16 * _BLOCK
+_TASK = 32 * _BLOCK
 _FLOOR = {"float64": SAFE_SUM, "float32": 1e-28}
 _LOG_BLOCK = 256
 # Lines a matrix product: few enough that BLAS does not start threads of its own under ours.
@@ -187,14 +187,14 @@ class _Job:
         joint = np.empty((_BLOCK, self.probability.shape[1]), packs.prior.dtype)
         factor = np.empty_like(joint)
         digits = np.zeros((self.codes.shape[1] + 1, _BLOCK), np.int32)
-        places = [_places(lookup) for lookup in (packs.causes, packs.states)]
+        causes, states = _Rows(packs.causes), _Rows(packs.states)
         for low in range(first, last, _BLOCK):
             n = min(_BLOCK, last - low)
             lines = slice(low, low + n)
             self._check_range(lines)
             np.add(self.codes[lines].T, 1, out=digits[:-1, :n], casting="same_kind")
-            rows, state_rows = (_rows(place, digits[:, :n]) for place in places)
-            shift = packs.causes.peak.take(rows).sum(axis=0) + packs.states.peak.take(state_rows).sum(axis=0)
+            rows, state_rows = causes.of(digits)[:, :n], states.of(digits)[:, :n]
+            shift = _shift(packs.causes, rows) + _shift(packs.states, state_rows)
             packs.prior.take(self.settings[lines], axis=0, out=joint[:n], mode="clip")
             _multiply_rows(joint[:n], factor[:n], packs.causes, rows)
             for k, (start, stop) in enumerate(pairwise(packs.first)):
@@ -237,32 +237,39 @@ def _arrays(lookup: Lookup) -> tuple[npt.NDArray[Any], ...]:
     return lookup.weight, lookup.pack_of, lookup.base, lookup.table, lookup.peak
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Places:
-    """The findings of each pack and their place values, (depth, packs), filled up with one that is never known."""
+class _Rows:
+    """Finds the row of each pack for each case of a block, in arrays that are kept from block to block."""
 
-    finding: npt.NDArray[np.intp]
-    weight: npt.NDArray[np.int32]
-    base: npt.NDArray[np.int32]
+    def __init__(self, lookup: Lookup) -> None:
+        used = np.flatnonzero(lookup.weight)
+        members = [used[lookup.pack_of[used] == k] for k in range(len(lookup.base))]
+        # (depth, packs); filled up with a finding that is never known.
+        shape = (max(map(len, members), default=0), len(members))
+        self.finding, self.weight = np.full(shape, len(lookup.weight)), np.zeros((*shape, 1), np.int32)
+        for k, group in enumerate(members):
+            self.finding[: len(group), k] = group
+            self.weight[: len(group), k, 0] = lookup.weight[group]
+        self.base = lookup.base[:, None]
+        self.total, self.part = np.empty((2, len(members), _BLOCK), np.int32)
+        self.found = np.empty((len(members), _BLOCK), np.intp)
+
+    def of(self, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+        """The rows, (packs, cases); `digits` holds state + 1, (F + 1, cases)."""
+        self.total[:] = self.base
+        for finding, weight in zip(self.finding, self.weight, strict=True):
+            digits.take(finding, axis=0, out=self.part, mode="clip")
+            np.multiply(self.part, weight, out=self.part)
+            np.add(self.total, self.part, out=self.total)
+        self.found[:] = self.total
+        return self.found
 
 
-def _places(lookup: Lookup) -> _Places:
-    used = np.flatnonzero(lookup.weight)
-    members = [used[lookup.pack_of[used] == k] for k in range(len(lookup.base))]
-    shape = (max(map(len, members), default=0), len(members))
-    finding, weight = np.full(shape, len(lookup.weight)), np.zeros(shape, np.int32)
-    for k, group in enumerate(members):
-        finding[: len(group), k] = group
-        weight[: len(group), k] = lookup.weight[group]
-    return _Places(finding=finding, weight=weight, base=lookup.base)
-
-
-def _rows(places: _Places, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
-    """The row of each pack for each case, (packs, cases)."""
-    rows = np.repeat(places.base[:, None], digits.shape[1], axis=1)
-    for finding, weight in zip(places.finding, places.weight, strict=True):
-        rows += digits.take(finding, axis=0) * weight[:, None]
-    return rows.astype(np.intp)
+def _shift(lookup: Lookup, rows: npt.NDArray[np.intp]) -> Array:
+    """The sum over packs of the logarithm divided out, (cases,)."""
+    shift = np.zeros(rows.shape[1])
+    for row in rows:
+        shift += lookup.peak.take(row)
+    return shift
 
 
 def _summed_out(table: npt.NDArray[Any], rows: npt.NDArray[np.intp], mechanism: npt.NDArray[Any]) -> npt.NDArray[Any]:
