@@ -184,8 +184,7 @@ class _Job:
     def run_numpy(self, first: int, last: int) -> None:
         """Compute the lines from `first` up to `last` with NumPy."""
         packs = self.packs
-        joint = np.empty((_BLOCK, self.probability.shape[1]), packs.prior.dtype)
-        factor = np.empty_like(joint)
+        factor = np.empty((_BLOCK, self.probability.shape[1]), packs.prior.dtype)
         digits = np.zeros((self.codes.shape[1] + 1, _BLOCK), np.int32)
         causes, states = _Rows(packs.causes), _Rows(packs.states)
         for low in range(first, last, _BLOCK):
@@ -195,17 +194,19 @@ class _Job:
             np.add(self.codes[lines].T, 1, out=digits[:-1, :n], casting="same_kind")
             rows, state_rows = causes.of(digits)[:, :n], states.of(digits)[:, :n]
             shift = _shift(packs.causes, rows) + _shift(packs.states, state_rows)
-            packs.prior.take(self.settings[lines], axis=0, out=joint[:n], mode="clip")
-            _multiply_rows(joint[:n], factor[:n], packs.causes, rows)
+            joint = self.probability[lines]
+            joint[:] = packs.prior.take(self.settings[lines], axis=0, out=factor[:n], mode="clip")
+            _multiply_rows(joint, factor[:n], packs.causes, rows)
             for k, (start, stop) in enumerate(pairwise(packs.first)):
-                joint[:n] *= _summed_out(packs.states.table, state_rows[start:stop], packs.mechanism[k])
-            self._normalise(lines, joint[:n], shift)
+                joint *= _summed_out(packs.states.table, state_rows[start:stop], packs.mechanism[k])
+            self._normalise(lines, shift)
 
-    def _normalise(self, lines: slice, joint: npt.NDArray[Any], shift: Array) -> None:
+    def _normalise(self, lines: slice, shift: Array) -> None:
+        joint = self.probability[lines]
         total = joint.sum(axis=1)
         small = np.flatnonzero(total < _FLOOR[joint.dtype.name])
         total[small] = 1.0
-        np.multiply(joint, (1 / total)[:, None], out=self.probability[lines])
+        joint *= (1 / total)[:, None]
         self.log_evidence[lines] = np.log(total, dtype=np.float64) + shift
         self._in_logarithms(small + lines.start)
 
