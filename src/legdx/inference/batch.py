@@ -25,9 +25,9 @@ from legdx.inference.tables import Array, Tables
 
 __all__ = ["rank_codes"]
 
-# Cases a block: its two work arrays stay in the second-level cache. Cases a task: what a thread takes at a time.
-_BLOCK = 1024
-_TASK = 32 * _BLOCK
+# Cases a block: enough that the time of a NumPy call does not count. Cases a task: what a thread takes at a time.
+_BLOCK = 4096
+_TASK = 8 * _BLOCK
 _FLOOR = {"float64": SAFE_SUM, "float32": 1e-28}
 _LOG_BLOCK = 256
 # Lines a matrix product: few enough that BLAS does not start threads of its own under ours.
@@ -184,9 +184,10 @@ class _Job:
     def run_numpy(self, first: int, last: int) -> None:
         """Compute the lines from `first` up to `last` with NumPy."""
         packs = self.packs
-        factor = np.empty((_BLOCK, self.probability.shape[1]), packs.prior.dtype)
-        digits = np.zeros((self.codes.shape[1] + 1, _BLOCK), np.int32)
-        causes, states = _Rows(packs.causes), _Rows(packs.states)
+        width = min(_BLOCK, last - first)
+        factor = np.empty((width, self.probability.shape[1]), packs.prior.dtype)
+        digits = np.zeros((self.codes.shape[1] + 1, width), np.int32)
+        causes, states = _Rows(packs.causes, width), _Rows(packs.states, width)
         for low in range(first, last, _BLOCK):
             n = min(_BLOCK, last - low)
             lines = slice(low, low + n)
@@ -241,7 +242,7 @@ def _arrays(lookup: Lookup) -> tuple[npt.NDArray[Any], ...]:
 class _Rows:
     """Finds the row of each pack for each case of a block, in arrays that are kept from block to block."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, width: int) -> None:
         used = np.flatnonzero(lookup.weight)
         members = [used[lookup.pack_of[used] == k] for k in range(len(lookup.base))]
         # (depth, packs); filled up with a finding that is never known.
@@ -251,8 +252,8 @@ class _Rows:
             self.finding[: len(group), k] = group
             self.weight[: len(group), k, 0] = lookup.weight[group]
         self.base = lookup.base[:, None]
-        self.total, self.part = np.empty((2, len(members), _BLOCK), np.int32)
-        self.found = np.empty((len(members), _BLOCK), np.intp)
+        self.total, self.part = np.empty((2, len(members), width), np.int32)
+        self.found = np.empty((len(members), width), np.intp)
 
     def of(self, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
         """The rows, (packs, cases); `digits` holds state + 1, (F + 1, cases)."""
