@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,7 +18,7 @@ EXPERT = "expert_estimate"
 ERROR_KINDS = (*KINDS, "mechanism")
 MANIFEST_KEYS = (
     "schema_version", "id", "label", "version", "population", "intended_use", "licence", "catch_all",
-    "settings", "reporting_error",
+    "settings", "calibration", "reporting_error",
 )  # fmt: skip
 CAUSE_KEYS = (
     "label", "family", "category", "needs_emergency_care", "codes", "aliases", "description", "work_up",
@@ -40,6 +40,7 @@ class Manifest:
     licence: str
     catch_all: str
     settings: Mapping[str, str]
+    estimate_power: float
     reporting_error: Mapping[str, float]
 
 
@@ -149,6 +150,7 @@ def _read_manifest(table: Table) -> Manifest:
     if table.has("schema_version") and version != SCHEMA_VERSION:
         table.fault("schema_version", f"is {version}", f"this legdx reads version {SCHEMA_VERSION}")
     settings = table.table("settings", required=True)
+    calibration = table.table("calibration")
     error = table.table("reporting_error", required=True)
     manifest = Manifest(
         id=table.text("id"),
@@ -159,10 +161,12 @@ def _read_manifest(table: Table) -> Manifest:
         licence=table.text("licence"),
         catch_all=table.text("catch_all", ""),
         settings={key: settings.text(key) for key in settings.keys()},
+        estimate_power=calibration.number("estimate_power", 0.5, 2.0, 1.0),
         reporting_error={kind: error.number(kind, 0.0, 0.5) for kind in ERROR_KINDS},
     )
     if not manifest.settings:
         table.fault("settings", "names no setting", "name one at least")
+    calibration.close(("estimate_power",))
     error.close(ERROR_KINDS)
     table.close(MANIFEST_KEYS)
     return manifest
@@ -199,6 +203,7 @@ def _read_cause(
     id: str, table: Table, manifest: Manifest, vocabulary: Vocabulary, mechanisms: tuple[Mechanism, ...]
 ) -> Cause:
     prior = table.table("prior", required=True)
+    power = manifest.estimate_power
     cause = Cause(
         id=id,
         label=table.text("label"),
@@ -212,23 +217,31 @@ def _read_cause(
         care=table.text("care"),
         text_sources=table.texts("text_source"),
         prior={setting: _read_prior(prior.table(setting)) for setting in manifest.settings if prior.has(setting)},
-        mechanisms=_read_rows(table.table("mechanisms"), {m.id: m.states for m in mechanisms}, "mechanism"),
-        findings=_read_rows(table.table("findings"), {f.id: f.states for f in vocabulary.findings}, "finding"),
+        mechanisms=_read_rows(table.table("mechanisms"), {m.id: m.states for m in mechanisms}, "mechanism", power),
+        findings=_read_rows(table.table("findings"), {f.id: f.states for f in vocabulary.findings}, "finding", power),
     )
     prior.close(manifest.settings)
     table.close(CAUSE_KEYS)
     return cause
 
 
-def _read_rows(table: Table, states: Mapping[str, tuple[str, ...]], kind: str) -> dict[str, Row]:
+def _read_rows(table: Table, states: Mapping[str, tuple[str, ...]], kind: str, power: float) -> dict[str, Row]:
     rows = {}
     for name in table.keys():
         if name not in states:
             table.raw(name)
             table.fault(name, f"no such {kind}", nearest(name, states))
             continue
-        rows[name] = read_row(table, name, states[name])
+        rows[name] = _calibrated(read_row(table, name, states[name]), power)
     return rows
+
+
+def _calibrated(row: Row, power: float) -> Row:
+    """A row that is an estimate alone, with its probabilities raised to a power and rescaled; any other as it is."""
+    total = sum(p**power for p in row.p)
+    if row.sources != (EXPERT,) or power == 1.0 or not total:
+        return row
+    return replace(row, p=tuple(p**power / total for p in row.p))
 
 
 def _read_prior(table: Table) -> Prior:
