@@ -231,7 +231,9 @@ class RedFlags:
     def _best_answer(self, killed: int, known: set[int]) -> int | None:
         """The row of the most reassuring answer to the best question; None where nothing is open."""
         vocabulary, kills = self._rules.vocabulary, self._rules._kills
-        still_open = self._open(killed)
+        # A term with nothing left to ask holds: under the answers taken as given, its rule has fired.
+        settled = sum(1 << i for i in known)
+        still_open = [line for line in self._open(killed) if all(term & ~settled for term in line.alive(killed))]
         alive = [line.terms & ~killed for line in still_open if line.level == still_open[0].level]
         best, most = None, 0.0
         for row, i in enumerate(vocabulary.finding_of_row):

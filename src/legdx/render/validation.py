@@ -28,7 +28,7 @@ def validation_text(document: Mapping[str, Any]) -> str:
             *_calibration(document["calibration"]),
             "",
             "Calibration error: of the top cause, bins of equal width; by chance: what a perfectly calibrated model",
-            "would show on as many cases (mean, and 95% of simulated sets). Nothing was fitted to these cases.",
+            "would show on as many cases (mean, and 95% of simulated sets).",
             "",
             *_diagram(document["reliability"]),
             "",
