@@ -6,6 +6,7 @@ Symbols: C causes, S states of all mechanisms together, R rows (states of all fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
