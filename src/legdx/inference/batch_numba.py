@@ -51,8 +51,8 @@ def _multiply_wide(joint: Any, row: Any, states: Any, first: Any, mechanism: Any
                     likelihood[s] = table[at, s] * (likelihood[s] if changed else 1)
                 changed = True
         if changed:
-            total[:] = likelihood[0] * mechanism[wide, 0]
-            for s in range(1, width):
+            total[:] = 0
+            for s in range(width):
                 for c in range(len(joint)):
                     total[c] += likelihood[s] * mechanism[wide, s, c]
             for c in range(len(joint)):
@@ -94,7 +94,8 @@ def multiply_rows(
         high = min(low + _CASES, n_cases)
         for line in range(low, high):
             j = line - low
-            padded[:n_findings] = codes[line]
+            for i in range(n_findings):
+                padded[i] = codes[line, i]
             n_touched = 0
             for k in range(_find_known(padded, quads, known)):
                 i = known[k]
@@ -120,7 +121,8 @@ def multiply_rows(
             log_evidence[line] = shift
         for line in range(low, high):
             j = line - low
-            joint[:] = prior[settings[line]]
+            for x in range(n_causes):
+                joint[x] = prior[settings[line], x]
             for k in range(0, n_rows[j], _AT_ONCE):
                 a, b, c, d = table[at[j, k]], table[at[j, k + 1]], table[at[j, k + 2]], table[at[j, k + 3]]
                 for x in range(n_causes):
