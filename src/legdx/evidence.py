@@ -22,6 +22,10 @@ class Evidence:
     ``rows`` holds the row of the stated state of each finding known for certain, in the order of the
     vocabulary; ``virtual`` a likelihood for each state of those known only in part, by finding.
     A finding in neither is unknown.
+
+    >>> import legdx
+    >>> legdx.rank({"fever": {"absent": 1, "present": 3}, "sex": "male"}).evidence.virtual[0][1]
+    (0.3333333333333333, 1.0)
     """
 
     vocabulary: Vocabulary

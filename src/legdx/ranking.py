@@ -30,7 +30,13 @@ SCHEMA = "legdx-ranking/1"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankedCause:
-    """One cause with its posterior and prior probability in this case."""
+    """One cause with its posterior and prior probability in this case.
+
+    >>> import legdx
+    >>> first = legdx.rank({"saddle_numbness": True}, setting="emergency").causes[0]
+    >>> first.id, first.category, first.probability > first.prior
+    ('cauda_equina_syndrome', 'spinal', True)
+    """
 
     id: str
     label: str
@@ -48,7 +54,12 @@ class RankedCause:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankedGroup:
-    """A category or family with the sum of the probabilities of its causes."""
+    """A category or family with the sum of the probabilities of its causes.
+
+    >>> import legdx
+    >>> legdx.rank({"saddle_numbness": True}, setting="emergency").categories[0].label
+    'Spinal'
+    """
 
     id: str
     label: str
@@ -199,7 +210,7 @@ class Ranking:
         >>> import legdx
         >>> ranking = legdx.rank({"exertional_claudication": True}, setting="primary_care")
         >>> [item.finding for item in ranking.next_findings(2, kinds=["symptom"], rules_first=False)]
-        ['radiating_leg_pain', 'leg_pain']
+        ['radiating_leg_pain', 'onset_speed']
 
         Args:
             n: how many at most.

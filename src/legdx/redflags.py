@@ -29,7 +29,13 @@ __all__ = ["URGENCIES", "FiredRule", "OpenRule", "Question", "RedFlags", "RuleSe
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FiredRule:
-    """A rule that holds, whatever is still unknown; ``because`` names the findings that made it so."""
+    """A rule that holds, whatever is still unknown; ``because`` names the findings that made it so.
+
+    >>> import legdx
+    >>> rule = legdx.red_flags({"saddle_numbness": True}).fired[0]
+    >>> rule.urgency, rule.because
+    ('emergency', ('saddle_numbness',))
+    """
 
     id: str
     urgency: str
@@ -42,7 +48,12 @@ class FiredRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenRule:
-    """A rule not yet excluded; ``ask`` names the fewest findings that could still make it fire."""
+    """A rule not yet excluded; ``ask`` names the fewest findings that could still make it fire.
+
+    >>> import legdx
+    >>> [rule.ask for rule in legdx.red_flags({}).not_excluded if rule.id == "ascending_weakness"]
+    [('ascending_weakness',)]
+    """
 
     id: str
     urgency: str
@@ -55,7 +66,12 @@ class OpenRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """One finding to ask for, with the open rules that the answer may help to settle."""
+    """One finding to ask for, with the open rules that the answer may help to settle.
+
+    >>> import legdx
+    >>> legdx.red_flags({"onset_speed": "chronic"}).questions(2)[1].question
+    'Are you short of breath?'
+    """
 
     finding: str
     question: str

@@ -203,7 +203,7 @@ def _read_cause(
     id: str, table: Table, manifest: Manifest, vocabulary: Vocabulary, mechanisms: tuple[Mechanism, ...]
 ) -> Cause:
     prior = table.table("prior", required=True)
-    power = manifest.estimate_power
+    power = 1.0 if id == manifest.catch_all else manifest.estimate_power
     cause = Cause(
         id=id,
         label=table.text("label"),
