@@ -23,6 +23,7 @@ LAYERS = [
     ["columns"],
     ["loaded"],
     ["interop.*", "render.*", "fidelity", "validation", "learn"],
+    ["ranked"],
     ["ranking"],
     ["rows", "workers"],
     ["cohort"],

@@ -1,77 +1,34 @@
-"""What one case gives back: the ranked causes, with the red flags beside them."""
+"""What one case gives back: the ranked causes, with the red flags beside them.
+
+The reasoning about an answer is imported when it is first asked for: a first `rank()` does not wait for it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from legdx.errors import ImpossibleEvidence, UnknownNameError
 from legdx.evidence import Evidence, parse_evidence
-from legdx.inference.advise import NextFinding, next_findings
 from legdx.inference.engine import Posterior, infer, is_impossible
-from legdx.inference.explain import Explanation, explain
-from legdx.inference.sensitivity import Sensitivity, sensitivity
-from legdx.inference.surprise import Surprise, surprise
-from legdx.inference.uncertainty import LEVEL, Uncertainty
+from legdx.ranked import RankedCause, RankedGroup
 from legdx.redflags import RedFlags
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from legdx.inference.advise import NextFinding
+    from legdx.inference.explain import Explanation
+    from legdx.inference.sensitivity import Sensitivity
+    from legdx.inference.surprise import Surprise
+    from legdx.inference.uncertainty import Uncertainty
     from legdx.loaded import Model
 
-__all__ = ["RankedCause", "RankedGroup", "Ranking", "rank_case"]
+__all__ = ["Ranking", "rank_case"]
 
 SCHEMA = "legdx-ranking/1"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RankedCause:
-    """One cause with its posterior and prior probability in this case.
-
-    >>> import legdx
-    >>> first = legdx.rank({"saddle_numbness": True}, setting="emergency").causes[0]
-    >>> first.id, first.category, first.probability > first.prior
-    ('cauda_equina_syndrome', 'spinal', True)
-    """
-
-    id: str
-    label: str
-    category: str
-    family: str
-    probability: float
-    prior: float
-    _uncertainty: Uncertainty = field(repr=False, compare=False)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 90% credible interval of the probability, drawn when first asked for."""
-        return self._uncertainty.interval("cause", self.id, self.probability)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RankedGroup:
-    """A category or family with the sum of the probabilities of its causes.
-
-    >>> import legdx
-    >>> legdx.rank({"saddle_numbness": True}, setting="emergency").categories[0].label
-    'Spinal'
-    """
-
-    id: str
-    label: str
-    probability: float
-    prior: float
-    _level: str = field(repr=False, compare=False)
-    _uncertainty: Uncertainty = field(repr=False, compare=False)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 90% credible interval of the probability, drawn when first asked for."""
-        return self._uncertainty.interval(self._level, self.id, self.probability)
 
 
 class Ranking:
@@ -142,6 +99,8 @@ class Ranking:
 
     @cached_property
     def _uncertainty(self) -> Uncertainty:
+        from legdx.inference.uncertainty import Uncertainty
+
         draws = partial(getattr, self.model, "draws")
         return Uncertainty(draws, self.evidence, self.model.setting_index(self.setting))
 
@@ -192,6 +151,8 @@ class Ranking:
             UnknownNameError: there is no such cause, category or family, or it has no such rival.
             ImpossibleEvidence: neither it nor its rival can have these findings.
         """
+        from legdx.inference.explain import explain
+
         setting = self.model.setting_index(self.setting)
         return explain(self.model.spec, self.model.tables, self.evidence, setting, id, versus)
 
@@ -229,6 +190,8 @@ class Ranking:
         Raises:
             UnknownNameError: there is no such kind, objective or level.
         """
+        from legdx.inference.advise import next_findings
+
         settles: dict[str, tuple[str, ...]] = {}
         for rule in self.red_flags.not_excluded:
             if rules_first and rule.urgency == "emergency" and len(rule.ask) == 1:
@@ -256,10 +219,12 @@ class Ranking:
         >>> surprise.conflict > 0, surprise.conflicts[0].finding
         (True, 'muscle_tone')
         """
+        from legdx.inference.surprise import surprise
+
         setting = self.model.setting_index(self.setting)
         return surprise(self.model.spec, self.model.tables, self.evidence, setting, self.posterior)
 
-    def interval(self, id: str, probability: float = LEVEL) -> tuple[float, float]:
+    def interval(self, id: str, probability: float = 0.9) -> tuple[float, float]:
         """The central credible interval of the posterior of a cause, category or family.
 
         >>> import legdx
@@ -320,6 +285,8 @@ class Ranking:
         Raises:
             UnknownNameError: the model has no such cause.
         """
+        from legdx.inference.sensitivity import sensitivity
+
         ids = [cause.id for cause in self.model.spec.causes]
         if id not in ids:
             raise UnknownNameError("cause", id, ids)
