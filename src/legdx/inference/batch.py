@@ -134,7 +134,9 @@ def _check(
 
 
 def _in_parallel(run: Callable[[int, int], None], n: int, threads: int) -> None:
-    step = max(_BLOCK, min(_TASK, -(-n // threads)))
+    # As many tasks for each thread, of equal length.
+    tasks_each = max(1, -(-n // (threads * _TASK)))
+    step = max(_BLOCK, -(-n // (threads * tasks_each)))
     tasks = [(first, min(first + step, n)) for first in range(0, n, step)]
     if threads == 1 or len(tasks) < 2:
         for first, last in tasks:
@@ -164,6 +166,7 @@ class _Job:
         codes = self.codes[lines]
         if codes.dtype != np.int8:
             codes = np.clip(codes, -2, 127).astype(np.int8)
+        sums, shift = np.empty(len(codes), packs.prior.dtype), np.empty(len(codes))
         wrong = multiply_rows(
             np.ascontiguousarray(codes),
             np.ascontiguousarray(self.settings[lines], dtype=np.int64),
@@ -173,42 +176,46 @@ class _Job:
             _arrays(packs.states),
             packs.first,
             packs.mechanism,
-            _FLOOR[packs.prior.dtype.name],
             self.probability[lines],
-            self.log_evidence[lines],
+            sums,
+            shift,
         )
         if wrong >= 0:
             self._check_range(slice(first + wrong, first + wrong + 1))
-        self._in_logarithms(np.flatnonzero(np.isnan(self.log_evidence[lines])) + first)
+        self._finish(lines, sums, shift)
 
     def run_numpy(self, first: int, last: int) -> None:
         """Compute the lines from `first` up to `last` with NumPy."""
         packs = self.packs
         width = min(_BLOCK, last - first)
         factor = np.empty((width, self.probability.shape[1]), packs.prior.dtype)
-        digits = np.zeros((self.codes.shape[1] + 1, width), np.int32)
-        causes, states = _Rows(packs.causes, width), _Rows(packs.states, width)
+        digits = np.zeros((self.codes.shape[1] + 1, width), np.int16)
+        causes, states = _Places(packs.causes, width), _Places(packs.states, width)
         for low in range(first, last, _BLOCK):
             n = min(_BLOCK, last - low)
             lines = slice(low, low + n)
             self._check_range(lines)
             np.add(self.codes[lines].T, 1, out=digits[:-1, :n], casting="same_kind")
-            rows, state_rows = causes.of(digits)[:, :n], states.of(digits)[:, :n]
+            rows = _known_rows(packs.causes, causes.of(digits)[:, :n])
+            state_rows = states.of(digits)[:, :n] + packs.states.base.astype(np.intp)[:, None]
             shift = _shift(packs.causes, rows) + _shift(packs.states, state_rows)
             joint = self.probability[lines]
             joint[:] = packs.prior.take(self.settings[lines], axis=0, out=factor[:n], mode="clip")
-            _multiply_rows(joint, factor[:n], packs.causes, rows)
+            for row in rows:
+                packs.causes.table.take(row, axis=0, out=factor[:n], mode="clip")
+                np.multiply(joint, factor[:n], out=joint)
             for k, (start, stop) in enumerate(pairwise(packs.first)):
                 joint *= _summed_out(packs.states.table, state_rows[start:stop], packs.mechanism[k])
-            self._normalise(lines, shift)
+            sums = joint.sum(axis=1)
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                joint *= (1 / sums)[:, None]
+            self._finish(lines, sums, shift)
 
-    def _normalise(self, lines: slice, shift: Array) -> None:
-        joint = self.probability[lines]
-        total = joint.sum(axis=1)
-        small = np.flatnonzero(total < _FLOOR[joint.dtype.name])
-        total[small] = 1.0
-        joint *= (1 / total)[:, None]
-        self.log_evidence[lines] = np.log(total, dtype=np.float64) + shift
+    def _finish(self, lines: slice, sums: npt.NDArray[Any], shift: Array) -> None:
+        """The log evidence; where a sum is too small to be exact, the case once more in logarithms."""
+        small = np.flatnonzero(~(sums >= _FLOOR[sums.dtype.name]))
+        sums[small] = 1.0
+        self.log_evidence[lines] = np.log(sums, dtype=np.float64) + shift
         self._in_logarithms(small + lines.start)
 
     def _in_logarithms(self, lines: npt.NDArray[np.intp]) -> None:
@@ -239,31 +246,39 @@ def _arrays(lookup: Lookup) -> tuple[npt.NDArray[Any], ...]:
     return lookup.weight, lookup.pack_of, lookup.base, lookup.table, lookup.peak
 
 
-class _Rows:
-    """Finds the row of each pack for each case of a block, in arrays that are kept from block to block."""
+class _Places:
+    """Finds the place of each case in each pack, in arrays that are kept from block to block."""
 
     def __init__(self, lookup: Lookup, width: int) -> None:
         used = np.flatnonzero(lookup.weight)
         members = [used[lookup.pack_of[used] == k] for k in range(len(lookup.base))]
         # (depth, packs); filled up with a finding that is never known.
         shape = (max(map(len, members), default=0), len(members))
-        self.finding, self.weight = np.full(shape, len(lookup.weight)), np.zeros((*shape, 1), np.int32)
+        self.finding, self.weight = np.full(shape, len(lookup.weight)), np.zeros((*shape, 1), np.int16)
         for k, group in enumerate(members):
             self.finding[: len(group), k] = group
             self.weight[: len(group), k, 0] = lookup.weight[group]
-        self.base = lookup.base[:, None]
-        self.total, self.part = np.empty((2, len(members), width), np.int32)
-        self.found = np.empty((len(members), width), np.intp)
+        self.total, self.part = np.empty((2, len(members), width), np.int16)
 
-    def of(self, digits: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
-        """The rows, (packs, cases); `digits` holds state + 1, (F + 1, cases)."""
-        self.total[:] = self.base
+    def of(self, digits: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+        """The places, (packs, cases), 0 where nothing is known; `digits` holds state + 1, (F + 1, cases)."""
+        self.total[:] = 0
         for finding, weight in zip(self.finding, self.weight, strict=True):
             digits.take(finding, axis=0, out=self.part, mode="clip")
             np.multiply(self.part, weight, out=self.part)
             np.add(self.total, self.part, out=self.total)
-        self.found[:] = self.total
-        return self.found
+        return self.total
+
+
+def _known_rows(lookup: Lookup, places: npt.NDArray[np.int16]) -> npt.NDArray[np.intp]:
+    """The rows of the packs in which something is known, (as many as the fullest case has, cases).
+
+    Filled up with row 0, in which nothing is known.
+    """
+    rows = places.T + lookup.base
+    rows *= places.T != 0
+    rows.sort(axis=1)
+    return np.ascontiguousarray(rows[:, rows.any(axis=0)].T, dtype=np.intp)
 
 
 def _shift(lookup: Lookup, rows: npt.NDArray[np.intp]) -> Array:
@@ -281,17 +296,3 @@ def _summed_out(table: npt.NDArray[Any], rows: npt.NDArray[np.intp], mechanism: 
     likelihood[:n] = np.multiply.reduce(table.take(rows, axis=0), axis=0)
     product: npt.NDArray[Any] = likelihood.reshape(-1, _SMALL, table.shape[1]) @ mechanism
     return product.reshape(-1, mechanism.shape[1])[:n]
-
-
-def _multiply_rows(
-    joint: npt.NDArray[Any], factor: npt.NDArray[Any], lookup: Lookup, rows: npt.NDArray[np.intp]
-) -> None:
-    """Multiply each case by the row that each pack has for it, passing over packs in which nothing is known."""
-    for row, base in zip(rows, lookup.base, strict=True):
-        known = np.count_nonzero(row != base)
-        if 4 * known > len(row):
-            lookup.table.take(row, axis=0, out=factor, mode="clip")
-            np.multiply(joint, factor, out=joint)
-        elif known:
-            cases = np.flatnonzero(row != base)
-            joint[cases] *= lookup.table.take(row[cases], axis=0)

@@ -7,30 +7,61 @@ from typing import Any
 import numba
 import numpy as np
 
+from legdx.inference.bits import LANES, known_bits, lowest_bit
+
 __all__ = ["multiply_rows"]
 
-# Rows are multiplied four at a time, and those of a few cases are found before any is read: memory is then read ahead.
+# Rows are multiplied four at a time, and those of many cases are found before any is read: the two loops do not wait
+# for each other's branches then.
 _AT_ONCE = 4
-_CASES = 32
+_CASES = 512
 
 # Sums may be taken in any order, as NumPy's are; no other liberty is taken with the arithmetic.
-_compiled = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+_compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
 
 
 @_compiled
-def _find_known(padded: Any, quads: Any, known: Any) -> int:
-    """List the findings of a case that are known; their number. Free of branches, which could not be foretold."""
-    words = padded.view(np.int32)
-    n_quads = 0
-    for w in range(len(words)):
-        quads[n_quads] = w
-        n_quads += words[w] != -1
-    n_known = 0
-    for k in range(n_quads):
-        for i in range(4 * quads[k], 4 * quads[k] + 4):
-            known[n_known] = i
-            n_known += padded[i] != -1
-    return n_known
+def _find_rows(codes: Any, n_states: Any, causes: Any, states: Any, at: Any, state_at: Any, shift: Any) -> int:
+    """For each case the rows of the packs in which something is known, filled up to fours with a row of ones.
+
+    Returns:
+        the first line that holds a code out of range, or -1.
+    """
+    weight, pack_of, base, _, peak = causes
+    n_findings = codes.shape[1]
+    padded = np.full((n_findings + LANES - 1) // LANES * LANES, -1, np.int8)
+    row, touched = np.zeros(len(base), np.int32), np.empty(len(base) + 1, np.int32)
+    for line in range(len(codes)):
+        for i in range(n_findings):
+            padded[i] = codes[line, i]
+        n_touched = 0
+        for first in range(0, len(padded), LANES):
+            bits = known_bits(padded, first)
+            while bits:
+                i = first + lowest_bit(bits)
+                bits &= np.uint32(bits - np.uint32(1))
+                code = padded[i]
+                if code < 0 or code >= n_states[i]:
+                    return line
+                if weight[i] > 0:
+                    pack = pack_of[i]
+                    touched[n_touched] = pack
+                    n_touched += row[pack] == 0
+                    row[pack] += weight[i] * (code + 1)
+                else:
+                    state_at[line, states[1][i]] += states[0][i] * (code + 1)
+        total = 0.0
+        for k in range(n_touched):
+            pack = touched[k]
+            found = base[pack] + row[pack]
+            row[pack] = 0
+            total += peak[found]
+            at[line, k + 1] = found
+        for k in range(n_touched, max(n_touched + _AT_ONCE - 1, _AT_ONCE)):
+            at[line, k + 1] = base[0]
+        at[line, 0] = n_touched
+        shift[line] = total
+    return -1
 
 
 @_compiled
@@ -70,71 +101,45 @@ def multiply_rows(
     states: Any,
     first: Any,
     mechanism: Any,
-    floor: float,
     probability: Any,
-    log_evidence: Any,
+    sums: Any,
+    shift: Any,
 ) -> int:
     """Write the posterior of each line of `codes`, (cases, F) int8; `causes` and `states` are the arrays of a `Lookup`.
 
-    A line whose sum is below `floor` gets NaN as its log evidence and is left to the caller.
+    The sum of a line before it was divided by it, and the logarithm divided out of its rows, go to `sums` and `shift`.
 
     Returns:
         the first line that holds a code out of range, or -1.
     """
-    weight, pack_of, base, table, peak = causes
-    n_cases, n_findings = codes.shape
-    n_causes, n_wide = prior.shape[1], len(mechanism)
-    padded = np.full((n_findings + 3) // 4 * 4, -1, np.int8)
-    quads, known = np.empty(len(padded) // 4 + 1, np.int32), np.empty(len(padded) + 1, np.int32)
-    row, touched = np.zeros(len(base), np.int32), np.empty(len(base) + 1, np.int32)
-    state_row = np.zeros((_CASES, len(states[2])), np.int32)
-    at, n_rows = np.empty((_CASES, len(base) + _AT_ONCE), np.uint32), np.empty(_CASES, np.int32)
-    joint = np.empty(n_causes, prior.dtype)
-    for low in range(0, n_cases, _CASES):
-        high = min(low + _CASES, n_cases)
+    base, table = causes[2:4]
+    n_causes, zero = prior.shape[1], np.zeros(1, prior.dtype)[0]
+    at = np.empty((_CASES, len(base) + _AT_ONCE + 1), np.uint32)
+    state_at = np.zeros((_CASES, len(states[2])), np.int32)
+    for low in range(0, len(codes), _CASES):
+        high = min(low + _CASES, len(codes))
+        wrong = _find_rows(codes[low:high], n_states, causes, states, at, state_at, shift[low:high])
+        if wrong >= 0:
+            return low + wrong
         for line in range(low, high):
-            j = line - low
-            for i in range(n_findings):
-                padded[i] = codes[line, i]
-            n_touched = 0
-            for k in range(_find_known(padded, quads, known)):
-                i = known[k]
-                code = padded[i]
-                if code < 0 or code >= n_states[i]:
-                    return line
-                if weight[i] > 0:
-                    pack = pack_of[i]
-                    touched[n_touched] = pack
-                    n_touched += row[pack] == 0
-                    row[pack] += weight[i] * (code + 1)
-                else:
-                    state_row[j, states[1][i]] += states[0][i] * (code + 1)
-            shift = 0.0
-            for k in range(n_touched):
-                pack = touched[k]
-                at[j, k] = base[pack] + row[pack]
-                row[pack] = 0
-                shift += peak[at[j, k]]
-            for k in range(n_touched, n_touched + _AT_ONCE - 1 if n_touched else 0):
-                at[j, k] = base[0]
-            n_rows[j] = n_touched
-            log_evidence[line] = shift
-        for line in range(low, high):
-            j = line - low
+            rows, joint, given = at[line - low], probability[line], prior[settings[line]]
+            # The first rows apart: the prior is read in the same pass.
+            a, b, c, d = table[rows[1]], table[rows[2]], table[rows[3]], table[rows[4]]
+            total = zero
             for x in range(n_causes):
-                joint[x] = prior[settings[line], x]
-            for k in range(0, n_rows[j], _AT_ONCE):
-                a, b, c, d = table[at[j, k]], table[at[j, k + 1]], table[at[j, k + 2]], table[at[j, k + 3]]
+                joint[x] = given[x] * ((a[x] * b[x]) * (c[x] * d[x]))
+                total += joint[x]
+            for k in range(1 + _AT_ONCE, rows[0] + 1, _AT_ONCE):
+                a, b, c, d = table[rows[k]], table[rows[k + 1]], table[rows[k + 2]], table[rows[k + 3]]
+                total = zero
                 for x in range(n_causes):
                     joint[x] *= (a[x] * b[x]) * (c[x] * d[x])
-            if n_wide > 0:
-                log_evidence[line] += _multiply_wide(joint, state_row[j], states, first, mechanism)
-            total = joint.sum()
-            if total < floor:
-                log_evidence[line] = np.nan
-                continue
-            log_evidence[line] += np.log(np.float64(total))
+                    total += joint[x]
+            if len(mechanism) > 0:
+                shift[line] += _multiply_wide(joint, state_at[line - low], states, first, mechanism)
+                total = joint.sum()
+            sums[line] = total
             scale = 1 / total
             for x in range(n_causes):
-                probability[line, x] = joint[x] * scale
+                joint[x] *= scale
     return -1

@@ -83,12 +83,14 @@ def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS) -
     packed = [(states, _packed(singles, rows)) for states, singles in wide]
     width = max((states.stop - states.start for states, _ in wide), default=0)
     mechanism = np.zeros((len(wide), width, n_causes), dtype)
+    # The kernels look up at least one row a case: if every finding belongs to a wide mechanism, one that says nothing.
+    narrow = _packed(items, rows) or [_Item(weights={}, table=np.zeros((1, n_causes)))]
     for k, (states, _) in enumerate(wide):
         mechanism[k, : states.stop - states.start] = tables.mechanism[states]
     return Packs(
         n_states=np.diff([*tables.start, len(tables.likelihood)]),
         prior=tables.prior.astype(dtype),
-        causes=_stacked(_packed(items, rows), n_findings, n_causes, dtype),
+        causes=_stacked(narrow, n_findings, n_causes, dtype),
         states=_stacked([pack for _, packs in packed for pack in packs], n_findings, width, dtype),
         first=np.cumsum([0, *(len(packs) for _, packs in packed)], dtype=np.int32),
         mechanism=mechanism,
