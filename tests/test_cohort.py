@@ -64,31 +64,32 @@ def rule_models(draw: st.DrawFn) -> Model:
     docs = draw(documents(zeros=False))
     findings = {name: entry["states"] for name, entry in docs["findings.toml"].items()}
 
-    def literals() -> st.SearchStrategy[Any]:
-        return st.sampled_from(sorted(findings)).flatmap(
+    def conditions(names: list[str]) -> st.SearchStrategy[Any]:
+        literals = st.sampled_from(names).flatmap(
             lambda name: st.lists(
                 st.sampled_from(findings[name]), min_size=1, max_size=len(findings[name]) - 1, unique=True
             ).map(lambda states: {name: states})
         )
+        return st.recursive(
+            literals,
+            lambda inner: st.one_of(
+                st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"all": parts}),
+                st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"any": parts}),
+                st.lists(inner, min_size=2, max_size=3).map(lambda parts: {"at_least": 2, "of": parts}),
+            ),
+            max_leaves=6,
+        )
 
-    conditions = st.recursive(
-        literals(),
-        lambda inner: st.one_of(
-            st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"all": parts}),
-            st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"any": parts}),
-            st.lists(inner, min_size=2, max_size=3).map(lambda parts: {"at_least": 2, "of": parts}),
-        ),
-        max_leaves=6,
-    )
-    docs["red_flags.toml"] = {
-        "rule": [
-            {
-                "id": f"r{k}", "label": "-", "urgency": draw(st.sampled_from(URGENCIES[:3])), "suspected": ["c0"],
-                "action": "-", "source": ["expert_estimate"], "when": draw(conditions),
-            }
-            for k in range(draw(st.integers(0, 4)))
-        ]
-    }  # fmt: skip
+    def rule(k: int) -> dict[str, Any]:
+        names = draw(st.permutations(sorted(findings)))
+        cut = draw(st.integers(1, len(names)))
+        exception = {"unless": draw(conditions(names[cut:]))} if names[cut:] and draw(st.booleans()) else {}
+        return {
+            "id": f"r{k}", "label": "-", "urgency": draw(st.sampled_from(URGENCIES[:3])), "suspected": ["c0"],
+            "action": "-", "source": ["expert_estimate"], "when": draw(conditions(names[:cut])), **exception,
+        }  # fmt: skip
+
+    docs["red_flags.toml"] = {"rule": [rule(k) for k in range(draw(st.integers(0, 4)))]}
     return build(docs)
 
 

@@ -3,7 +3,8 @@
 It sees no probability, imports nothing of the probability path, and with what it imports needs only the standard
 library. A rule is true, false or open over all completions of what is known (strong Kleene logic, made exact where a
 finding occurs twice): it fires if it holds whatever the unknown findings are, is excluded if it can hold no more, and
-stays open otherwise. Unknown is never absent; virtual evidence leaves a finding unknown.
+stays open otherwise. Unknown is never absent; virtual evidence leaves a finding unknown. An exception of a rule
+(`unless`) excludes it once it is certain, and until then changes nothing: no rule waits for a question to be asked.
 
 A rule fires when every clause of its conjunctive form holds a known state, and is excluded when every term of its
 disjunctive form holds a finding known otherwise (`model/rules.py`, docs/adr/0004-red-flag-normal-forms.md). Clauses and
@@ -89,6 +90,7 @@ class RuleSet:
     _kills: tuple[int, ...] = field(init=False, repr=False)
     _lows: int = field(init=False, repr=False)
     _guards: int = field(init=False, repr=False)
+    _exceptions: int = field(init=False, repr=False)
     _line_of_guard: Mapping[int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,26 +98,34 @@ class RuleSet:
         kills = [0] * self.vocabulary.n_rows
         lines: list[_Line] = []
         line_of_guard: dict[int, int] = {}
-        lows = n_clauses = n_terms = 0
+        lows = guards = exceptions = n_clauses = n_terms = 0
         for rule in sorted(self.rules, key=lambda rule: URGENCIES.index(rule.urgency)):
-            for bit, clause in enumerate(rule.clauses, n_clauses):
-                for row in self._rows(clause, inside=True):
-                    satisfies[row] |= 1 << bit
             for bit, term in enumerate(rule.terms, n_terms):
                 for row in self._rows(term, inside=False):
                     kills[row] |= 1 << bit
-            # One bit above the clauses of a rule stays free: adding 1 below them carries into it just if all are set.
-            guard = n_clauses + len(rule.clauses)
-            lows |= 1 << n_clauses
-            line_of_guard[guard] = len(lines)
-            lines.append(_Line(rule, n_clauses, n_terms))
-            n_clauses, n_terms = guard + 1, n_terms + len(rule.terms)
+            line = _Line(rule, n_clauses, n_terms)
+            n_terms += len(rule.terms)
+            for fires, clauses in ((True, rule.clauses), (False, rule.exception)):
+                if clauses is None:
+                    continue
+                for bit, clause in enumerate(clauses, n_clauses):
+                    for row in self._rows(clause, inside=True):
+                        satisfies[row] |= 1 << bit
+                # One bit above the clauses stays free: adding 1 below them carries into it just if all are set.
+                guard = n_clauses + len(clauses)
+                lows |= 1 << n_clauses
+                line_of_guard[guard] = len(lines)
+                guards |= fires << guard
+                exceptions |= (not fires) << guard
+                n_clauses = guard + 1
+            lines.append(line)
         put = object.__setattr__
         put(self, "_lines", tuple(lines))
         put(self, "_satisfies", tuple(satisfies))
         put(self, "_kills", tuple(kills))
         put(self, "_lows", lows)
-        put(self, "_guards", sum(1 << guard for guard in line_of_guard))
+        put(self, "_guards", guards)
+        put(self, "_exceptions", exceptions)
         put(self, "_line_of_guard", line_of_guard)
 
     def _rows(self, group: Group, *, inside: bool) -> Iterator[int]:
@@ -131,8 +141,13 @@ class RuleSet:
         for row in evidence.rows:
             satisfied |= satisfies[row]
             killed |= kills[row]
-        guards = (satisfied + self._lows) & self._guards
-        fired = tuple(self._line_of_guard[guard] for guard in _bits(guards))
+        certain = satisfied + self._lows
+        fired = tuple(self._line_of_guard[guard] for guard in _bits(certain & self._guards))
+        if certain & self._exceptions:
+            lifted = {self._line_of_guard[guard] for guard in _bits(certain & self._exceptions)}
+            fired = tuple(k for k in fired if k not in lifted)
+            for k in lifted:
+                killed |= self._lines[k].terms
         return RedFlags(self, evidence, fired, killed)
 
     def __getitem__(self, id: str) -> Rule:

@@ -41,12 +41,24 @@ def fired_rules(rules: RuleSet, codes: Codes) -> Flags:
     Returns:
         (cases, R), rules in the order of the file.
     """
-    return _evaluate(rules, codes, lambda states, rule: states.all_clauses(rule.clauses))
+    return _evaluate(rules, codes, _fires)
 
 
 def open_rules(rules: RuleSet, codes: Codes) -> Flags:
     """Which rules have neither fired nor been excluded; arguments and result as for `fired_rules`."""
-    return _evaluate(rules, codes, lambda states, rule: states.any_term(rule.terms) & ~states.all_clauses(rule.clauses))
+    return _evaluate(rules, codes, _is_open)
+
+
+def _fires(states: _States, rule: Rule) -> Flags:
+    return states.all_clauses(rule.clauses) & ~_is_lifted(states, rule)
+
+
+def _is_open(states: _States, rule: Rule) -> Flags:
+    return states.any_term(rule.terms) & ~states.all_clauses(rule.clauses) & ~_is_lifted(states, rule)
+
+
+def _is_lifted(states: _States, rule: Rule) -> Flags | np.bool_:
+    return np.False_ if rule.exception is None else states.all_clauses(rule.exception)
 
 
 def _evaluate(rules: RuleSet, codes: Codes, holds: Callable[[_States, Rule], Flags]) -> Flags:

@@ -1,5 +1,7 @@
 """Writes `cases.jsonl`: for each condition of each shipped rule a case that turns on it, and the nearest that does not.
 
+For each condition of an exception it is a case in which all but that holds, and the nearest that the exception lifts.
+
 Run it after a deliberate change of the rule file, and read the difference: a case is what the authors stand for, so one
 that changes without being meant to is a fault. The cases are found with the reading of `rule_strategies.py`, not with
 the evaluator that they test.
@@ -76,6 +78,26 @@ def turning_cases(rule: Mapping[str, Any], states: Mapping[str, list[str]]) -> I
                 if not holds(when, nearest) and holds(given, nearest)
             )
             yield {"rule": rule["id"], "turns_on": finding, "fires": case, "nearest": nearest}
+    yield from lifting_cases(rule, found[0], states)
+
+
+def lifting_cases(
+    rule: Mapping[str, Any], fires: Mapping[str, str], states: Mapping[str, list[str]]
+) -> Iterator[dict[str, Any]]:
+    """For each state of each condition of the exception: a case that it lifts, and the nearest that fires."""
+    unless = rule.get("unless", NEVER)
+    for path, finding, named in literals(unless):
+        without = replaced(unless, path, NEVER)
+        for state in named:
+            lifted = next(way for way in ways(unless) if way.get(finding) == state and not holds(without, way))
+            for other in (s for s in states[finding] if s not in named):
+                case = {**fires, **lifted}
+                yield {
+                    "rule": rule["id"],
+                    "exception": finding,
+                    "fires": {**case, finding: other},
+                    "nearest": case,
+                }
 
 
 def main() -> None:

@@ -34,9 +34,15 @@ def completions(states: Mapping[str, tuple[str, ...]], said: Mapping[str, str]) 
         yield {**said, **dict(zip(unknown, values, strict=True))}
 
 
-def verdict(condition: Mapping[str, Any], states: Mapping[str, tuple[str, ...]], said: Mapping[str, str]) -> str:
-    """The three values by brute force: true in every completion, in none, or in some."""
-    values = {holds(condition, case) for case in completions(states, said)}
+def verdict(rule: Mapping[str, Any], states: Mapping[str, tuple[str, ...]], said: Mapping[str, str]) -> str:
+    """The three values by brute force: the rule is true in every completion, in none, or in some.
+
+    An exception counts only once it holds in every completion.
+    """
+    cases = list(completions(states, said))
+    if "unless" in rule and all(holds(rule["unless"], case) for case in cases):
+        return "excluded"
+    values = {holds(rule["when"], case) for case in cases}
     return {(True,): "fired", (False,): "excluded"}.get(tuple(values), "open")
 
 
@@ -55,10 +61,10 @@ def vocabulary(states: Mapping[str, tuple[str, ...]], cost: int = 0) -> Vocabula
     return read
 
 
-def rule(condition: Mapping[str, Any], id: str = "r", urgency: str = "emergency") -> dict[str, Any]:
+def rule(condition: Mapping[str, Any], id: str = "r", urgency: str = "emergency", **more: Any) -> dict[str, Any]:
     return {
         "id": id, "label": f"Label of {id}", "urgency": urgency, "suspected": ["c"], "action": "Do it.",
-        "source": ["s"], "when": condition,
+        "source": ["s"], "when": condition, **more,
     }  # fmt: skip
 
 
@@ -86,9 +92,12 @@ def conditions(states: Mapping[str, tuple[str, ...]]) -> st.SearchStrategy[dict[
 def situations(draw: st.DrawFn) -> tuple[dict[str, tuple[str, ...]], list[dict[str, Any]], dict[str, str]]:
     """Findings with their states, some rules over them, and what is said of one person."""
     states = {f"f{k}": tuple(f"v{j}" for j in range(draw(st.integers(2, 3)))) for k in range(draw(st.integers(1, 4)))}
-    rules = [
-        rule(draw(conditions(states)), id=f"r{k}", urgency=draw(st.sampled_from(URGENCIES)))
-        for k in range(draw(st.integers(1, 4)))
-    ]
+    rules = []
+    for k in range(draw(st.integers(1, 4))):
+        mentioned = draw(st.permutations(sorted(states)))
+        cut = draw(st.integers(1, len(mentioned)))
+        within, left = ({f: states[f] for f in part} for part in (mentioned[:cut], mentioned[cut:]))
+        more = {"unless": draw(conditions(left))} if left and draw(st.booleans()) else {}
+        rules.append(rule(draw(conditions(within)), id=f"r{k}", urgency=draw(st.sampled_from(URGENCIES)), **more))
     said = {f: draw(st.sampled_from(values)) for f, values in states.items() if draw(st.booleans())}
     return states, rules, said

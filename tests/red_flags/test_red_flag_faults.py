@@ -41,7 +41,7 @@ MANY = [{"pain": ["present"]}] * 16
             RULE + "r.urgency: no 'routine' here; use one of: emergency, same_day, soon",
         ),
         (changed(probability=0.1), RULE + "r.probability: is an unknown key; use one of: id, label, "
-         "urgency, suspected, action, source, when"),
+         "urgency, suspected, action, source, when, unless"),
         (changed(suspected="c"), RULE + "r.suspected: is a text: 'c'; write a list of texts, such as "
          '["one", "two"]'),
         (changed(when={"pane": ["present"]}), RULE + "r.when.pane: no such finding; did you mean 'pain'?"),
@@ -118,6 +118,18 @@ def test_a_fault_of_shape_is_named(document, expected):
         (
             [rule({"any": [{"onset": ["sudden", "acute"]}, {"onset": ["chronic"]}]})],
             RULE + "r.when: always holds; mend the condition",
+        ),
+        (
+            [rule({"pain": ["present"]}, unless={"all": [{"onset": ["sudden"]}, {"onset": ["acute"]}]})],
+            RULE + "r.unless: can never hold; mend the condition",
+        ),
+        (
+            [rule({"pain": ["present"]}, unless={"any": [{"onset": ["sudden", "acute"]}, {"onset": ["chronic"]}]})],
+            RULE + "r.unless: always holds; mend the condition",
+        ),
+        (
+            [rule({"onset": ["sudden"]}, unless={"onset": ["sudden", "acute"]})],
+            RULE + "r.unless: names a finding of `when`; say it in `when`",
         ),
         ([SOUND, {**SOUND, "when": {"pain": ["present"]}}], RULE + "r: has the id of rule r; take one out"),
         (

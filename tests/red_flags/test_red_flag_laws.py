@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import combinations, permutations, product
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from make_cases import MODEL
 from rule_strategies import URGENCIES, compiled, conditions, holds, rule, situations, verdict, vocabulary
 
 import legdx
@@ -15,6 +17,8 @@ from legdx.loaded import load_rules
 from legdx.redflags import RedFlags, RuleSet
 
 SHIPPED = load_rules()
+WRITTEN = tomllib.loads((MODEL / "red_flags.toml").read_text(encoding="utf-8"))["rule"]
+WITH_EXCEPTION = [r for r in WRITTEN if "unless" in r]
 STATES = {f.id: f.states for f in SHIPPED.vocabulary.findings}
 SAID = st.lists(
     st.sampled_from(sorted(STATES)).flatmap(lambda f: st.sampled_from([(f, s) for s in STATES[f]])), max_size=20
@@ -35,14 +39,14 @@ def verdicts(rules: RuleSet, said: dict[str, Any]) -> dict[str, str]:
 @given(situations())
 def test_the_evaluator_agrees_with_all_completions(situation):
     states, rules, said = situation
-    expected = {r["id"]: verdict(r["when"], states, said) for r in rules}
+    expected = {r["id"]: verdict(r, states, said) for r in rules}
     assert verdicts(compiled(vocabulary(states), *rules), said) == expected
 
 
 @given(situations())
 def test_the_urgency_is_that_of_the_most_urgent_fired_rule(situation):
     states, rules, said = situation
-    fired = [r["urgency"] for r in rules if verdict(r["when"], states, said) == "fired"]
+    fired = [r["urgency"] for r in rules if verdict(r, states, said) == "fired"]
     expected = next((u for u in URGENCIES if u in fired), "routine")
     assert flags_of(compiled(vocabulary(states), *rules), said).urgency == expected
 
@@ -50,13 +54,13 @@ def test_the_urgency_is_that_of_the_most_urgent_fired_rule(situation):
 @given(situations())
 def test_ask_names_the_fewest_findings_that_could_still_fire_the_rule(situation):
     states, rules, said = situation
-    condition = {r["id"]: r["when"] for r in rules}
+    written = {r["id"]: r for r in rules}
     for open_rule in flags_of(compiled(vocabulary(states), *rules), said).not_excluded:
-        when = condition[open_rule.id]
+        one = written[open_rule.id]
 
-        def could_fire(asked: tuple[str, ...], when: dict[str, Any] = when) -> bool:
+        def could_fire(asked: tuple[str, ...], one: dict[str, Any] = one) -> bool:
             answers = product(*(states[f] for f in asked))
-            return any(verdict(when, states, said | dict(zip(asked, a, strict=True))) == "fired" for a in answers)
+            return any(verdict(one, states, said | dict(zip(asked, a, strict=True))) == "fired" for a in answers)
 
         unknown = [f for f in states if f not in said]
         fewest = next(n for n in range(1, 5) if any(could_fire(c) for c in combinations(unknown, n)))
@@ -67,9 +71,9 @@ def test_ask_names_the_fewest_findings_that_could_still_fire_the_rule(situation)
 @given(situations())
 def test_because_names_findings_that_suffice(situation):
     states, rules, said = situation
-    condition = {r["id"]: r["when"] for r in rules}
+    written = {r["id"]: r for r in rules}
     for fired in flags_of(compiled(vocabulary(states), *rules), said).fired:
-        assert verdict(condition[fired.id], states, {f: said[f] for f in fired.because}) == "fired"
+        assert verdict(written[fired.id], states, {f: said[f] for f in fired.because}) == "fired"
 
 
 @given(situations())
@@ -93,7 +97,9 @@ def test_what_fired_stays_fired_and_what_is_excluded_stays_excluded(situation, d
     before = verdicts(rule_set, said)
     more = said | {f: data.draw(st.sampled_from(v)) for f, v in states.items() if f not in said}
     after = verdicts(rule_set, more)
-    assert all(after[r] == value for r, value in before.items() if value != "open")
+    excepted = {r["id"] for r in rules if "unless" in r and holds(r["unless"], more)}
+    assert all(after[r] == value for r, value in before.items() if value != "open" and r not in excepted)
+    assert all(after[r] == "excluded" for r in excepted)
 
 
 @given(situations())
@@ -118,8 +124,10 @@ def test_one_finding_more_never_lowers_the_urgency(said, data):
     state = data.draw(st.sampled_from(STATES[finding]))
     before, after = legdx.red_flags(said), legdx.red_flags({**said, finding: state})
     order = (*URGENCIES, "routine")
-    assert order.index(after.urgency) <= order.index(before.urgency)
-    assert {r.id for r in before.fired} <= {r.id for r in after.fired}
+    excepted = {r["id"] for r in WITH_EXCEPTION if holds(r["unless"], {**said, finding: state})}
+    assert {r.id for r in before.fired} - excepted <= {r.id for r in after.fired}
+    if not excepted:
+        assert order.index(after.urgency) <= order.index(before.urgency)
     undecided = {r.id for r in before.not_excluded} | {r.id for r in before.fired}
     assert {r.id for r in after.fired} | {r.id for r in after.not_excluded} <= undecided
 
@@ -199,6 +207,16 @@ def test_no_condition_waits_for_something_to_be_absent():
             for i, numbers in clause.items():
                 named = {SHIPPED.vocabulary.findings[i].states[s] for s in numbers}
                 assert not named & calm, (shipped.id, named)
+
+
+def test_an_exception_counts_only_once_it_is_said():
+    assert legdx.red_flags({"dyspnea": True}).urgency == "emergency"
+    assert legdx.red_flags({"dyspnea": True, "onset_speed": "chronic"}).urgency == "emergency"
+    lasting = {"dyspnea": True, "onset_speed": "chronic", "course": "stable"}
+    flags = legdx.red_flags(lasting)
+    assert "trouble_breathing" not in {r.id for r in (*flags.fired, *flags.not_excluded)}
+    assert legdx.red_flags({**lasting, "course": "progressive"}).urgency == "emergency"
+    assert legdx.red_flags({**lasting, "chest_pain": True}).urgency == "emergency"
 
 
 def test_no_rule_waits_for_measured_weakness():

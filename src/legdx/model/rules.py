@@ -20,7 +20,7 @@ from legdx.model.vocabulary import Vocabulary
 __all__ = ["URGENCIES", "Group", "Rule", "parse_rules", "rule_faults"]
 
 URGENCIES = ("emergency", "same_day", "soon", "routine")
-RULE_KEYS = ("id", "label", "urgency", "suspected", "action", "source", "when")
+RULE_KEYS = ("id", "label", "urgency", "suspected", "action", "source", "when", "unless")
 
 # Rules of the size that a person can review stay far below; a larger one would be slow to read, not slow to evaluate.
 _MOST_GROUPS = 2000
@@ -32,7 +32,7 @@ _Form = list[dict[int, frozenset[int]]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """One rule, as written, with its condition in both normal forms."""
+    """One rule, as written, with its condition in both normal forms, and its exception in the first."""
 
     id: str
     label: str
@@ -42,6 +42,7 @@ class Rule:
     source: tuple[str, ...]
     clauses: tuple[Group, ...]
     terms: tuple[Group, ...]
+    exception: tuple[Group, ...] | None  # the clauses of `unless`
 
 
 def parse_rules(document: object, vocabulary: Vocabulary, faults: Faults, file: str) -> tuple[Rule, ...]:
@@ -64,6 +65,7 @@ def _parse_rule(table: Table, vocabulary: Vocabulary) -> Rule:
     terms = _multiplied_out(clauses)
     if len(terms) > _MOST_GROUPS:
         table.fault("when", "branches too much", "split it into several rules")
+    exception = _Condition(vocabulary).read(table.table("unless")) if table.has("unless") else None
     rule = Rule(
         id=table.text("id"),
         label=table.text("label"),
@@ -73,6 +75,7 @@ def _parse_rule(table: Table, vocabulary: Vocabulary) -> Rule:
         source=table.texts("source"),
         clauses=tuple(clauses),
         terms=tuple(terms),
+        exception=None if exception is None else tuple(exception),
     )
     table.close(RULE_KEYS)
     return rule
@@ -219,13 +222,22 @@ def _unreachable(where: str, rule: Rule) -> Iterator[Fault]:
         yield Fault(where=f"{where}.when", problem="can never hold", fix="mend the condition")
     if not rule.clauses:
         yield Fault(where=f"{where}.when", problem="always holds", fix="mend the condition")
+    if rule.exception is None:
+        return
+    if not _multiplied_out([dict(clause) for clause in rule.exception]):
+        yield Fault(where=f"{where}.unless", problem="can never hold", fix="mend the condition")
+    if not rule.exception:
+        yield Fault(where=f"{where}.unless", problem="always holds", fix="mend the condition")
+    # Only so are the verdicts exact, one form at a time: no answer that fires the rule can lift it.
+    if {i for clause in rule.clauses for i in clause} & {i for clause in rule.exception for i in clause}:
+        yield Fault(where=f"{where}.unless", problem="names a finding of `when`", fix="say it in `when`")
 
 
 def _duplicates(file: str, rules: Sequence[Rule]) -> Iterator[Fault]:
     # All prime implicants of a condition are the same however it is written, so equal sets mean the same condition.
     seen: dict[object, str] = {}
     for rule in rules:
-        condition = frozenset(frozenset(term.items()) for term in rule.terms)
+        condition = tuple(frozenset(frozenset(g.items()) for g in form) for form in (rule.terms, rule.exception or ()))
         for key, what in ((rule.id, "id"), (condition, "condition")):
             if key in seen:
                 problem = f"has the {what} of rule {seen[key]}"
