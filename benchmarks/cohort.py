@@ -20,7 +20,7 @@ from _common import Peers, fifteen_at_random, microseconds, named, row
 BLOCK = 250_000
 RUN = """
 import json, resource, sys, time
-from legdx.cohort_io import rank_parquet
+from legdx.cohort import rank_parquet
 start = time.perf_counter()
 rank_parquet(sys.argv[1], sys.argv[2], dtype=sys.argv[3])
 seconds = time.perf_counter() - start

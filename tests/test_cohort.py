@@ -21,14 +21,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import legdx
-from legdx import workers
 from legdx.cli import main
-from legdx.cohort import rank_batches
-from legdx.cohort_io import Written, rank_parquet
+from legdx.cohort import Written, rank_batches, rank_parquet, workers
+from legdx.cohort.flags import fired_rules, open_rules, urgency_of
 from legdx.evidence import Evidence, parse_evidence
 from legdx.loaded import Model
 from legdx.redflags import URGENCIES, RuleSet
-from legdx.redflags_batch import fired_rules, open_rules, urgency_of
 from strategies import build, cases, documents
 
 ROWS: list[dict[str, Any]] = [
@@ -142,7 +140,7 @@ def batches_of(rows: list[dict[str, Any]], size: int = 3) -> Iterator[pa.RecordB
 def test_each_row_of_a_batch_equals_the_single_case(
     top: int | None, dtype: str, exact: float, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("legdx.cohort.MANY_ROWS", many)
+    monkeypatch.setattr("legdx.cohort.table.MANY_ROWS", many)
     ranked = pa.Table.from_batches(rank_batches(batches_of(ROWS), keep=["id"], top=top, dtype=dtype))
     assert_same(ranked.to_pylist(), exact=exact)
     assert ranked.schema.metadata[b"legdx.digest"].decode() == legdx.load_model().digest
@@ -252,7 +250,7 @@ def _umask() -> int:
 
 
 def test_rows_keep_their_order_over_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("legdx.cohort_io.BLOCK_ROWS", 2)
+    monkeypatch.setattr("legdx.cohort.parquet.BLOCK_ROWS", 2)
     rows = [{**ROWS[k % 4], "id": f"{k:02}"} for k in range(21)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
     rank_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet", keep=["id"], top=1)
@@ -262,7 +260,7 @@ def test_rows_keep_their_order_over_many_blocks(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.slow
 def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
     code = (
-        "import resource, sys; from legdx.cohort_io import rank_parquet;"
+        "import resource, sys; from legdx.cohort import rank_parquet;"
         "rank_parquet(sys.argv[1], sys.argv[2], columns={'id': None}, dtype='float32', threads=2);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -290,7 +288,7 @@ def test_a_target_is_left_as_it_was_where_something_is_wrong(tmp_path: Path) -> 
 
 
 def test_faults_past_the_limit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("legdx.cohort_io._FAULTS_KEPT", 3)
+    monkeypatch.setattr("legdx.cohort.parquet._FAULTS_KEPT", 3)
     pq.write_table(pa.table({"fever": ["x"] * 10}), tmp_path / "in.parquet")
     with pytest.raises(legdx.EvidenceError) as caught:
         rank_parquet(tmp_path / "in.parquet", tmp_path / "out.parquet")

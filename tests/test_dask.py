@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import legdx
-from legdx.cohort_dask import rank_frame
+from legdx.cohort.dask import rank_frame
 
 pytest.importorskip("distributed", reason="dask is not installed; it is in the extras dask and dev")
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def test_each_row_equals_the_single_case(cluster: Any) -> None:
 
 
 def test_both_workers_load_the_model(cluster: Any) -> None:
-    from legdx.workers import handle_of, model_of
+    from legdx.cohort.workers import handle_of, model_of
 
     loaded = cluster.run(lambda handle: model_of(handle).digest, handle_of(None))
     assert len(loaded) == 2

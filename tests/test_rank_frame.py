@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import legdx
-from legdx.columns import CellFault
+from legdx.cohort.columns import CellFault
 from legdx.loaded import Model
 from legdx.redflags import URGENCIES
 from strategies import SETTINGS, cases, models
@@ -37,7 +37,9 @@ def test_each_row_equals_the_single_case(data: st.DataObject) -> None:
     rows = data.draw(st.lists(cases(model), min_size=1, max_size=8))
     wheres = data.draw(st.lists(st.sampled_from([*SETTINGS, None]), min_size=len(rows), max_size=len(rows)))
     frame = pd.DataFrame(rows, columns=list(model.findings.keys())).assign(setting=wheres)
-    with patch("legdx.cohort.MANY_ROWS", data.draw(st.sampled_from([0, 100]), label="where the batch kernel begins")):
+    with patch(
+        "legdx.cohort.table.MANY_ROWS", data.draw(st.sampled_from([0, 100]), label="where the batch kernel begins")
+    ):
         ranked = legdx.rank_frame(frame, setting="there", model=model)
     assert list(ranked.index) == list(frame.index)
     for (_, row), findings, where in zip(ranked.iterrows(), rows, wheres, strict=True):
@@ -62,7 +64,7 @@ VALUES = {
 def test_a_cell_means_or_is_refused_as_in_the_single_case(rows: list[dict[str, Any]]) -> None:
     model = legdx.load_model()
     frame = pd.DataFrame({k: pd.Series([row[k] for row in rows], dtype=object) for k in VALUES})
-    with patch("legdx.cohort.MANY_ROWS", 0):
+    with patch("legdx.cohort.table.MANY_ROWS", 0):
         ranked = legdx.rank_frame(frame, on_error="mark")
     for n, given_row in enumerate(rows):
         findings = {k: given_row[k] for k in VALUES}
@@ -254,8 +256,8 @@ def test_columns_left_out_on_purpose() -> None:
 
 
 def test_more_rows_than_a_block_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("legdx.cohort.BLOCK_ROWS", 7)
-    monkeypatch.setattr("legdx.cohort.MANY_ROWS", 50)
+    monkeypatch.setattr("legdx.cohort.table.BLOCK_ROWS", 7)
+    monkeypatch.setattr("legdx.cohort.table.MANY_ROWS", 50)
     ages = np.resize([10.0, 30.0, 50.0, 70.0, 90.0, np.nan], 100)
     whole = legdx.rank_frame(pd.DataFrame({"age": ages}))
     few = legdx.rank_frame(pd.DataFrame({"age": ages[:6]}))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import legdx
-from legdx.cohort_spark import rank_frame
+from legdx.cohort.spark import rank_frame
 
 # These tests mean nothing without a session, and a session needs Java: CI installs both.
 pytest.importorskip("pyspark", reason="pyspark is not installed; it is in the extras spark and dev")

@@ -104,7 +104,7 @@ def rank_frame(
             columns and values.
         UnknownNameError: there is no such setting or option.
     """
-    from legdx.cohort import rank_table
+    from legdx.cohort.table import rank_table
 
     chosen = _shipped_model() if model is None else model
     return rank_table(frame, model=chosen, setting=setting, top=top, columns=columns, on_error=on_error)

@@ -125,7 +125,7 @@ def _findings(options: argparse.Namespace) -> int:
 
 
 def _cohort(options: argparse.Namespace) -> int:
-    from legdx.cohort_io import rank_parquet
+    from legdx.cohort import rank_parquet
 
     for text in options.column:
         if "=" not in text:

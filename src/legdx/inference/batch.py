@@ -23,7 +23,7 @@ from legdx.inference.engine import SAFE_SUM, posterior_of
 from legdx.inference.packs import Lookup, Packs, pack_tables
 from legdx.inference.tables import Array, Tables
 
-__all__ = ["rank_codes"]
+__all__ = ["processors", "rank_codes"]
 
 # Cases a block: enough that the time of a NumPy call does not count. Cases a task: what a thread takes at a time.
 _BLOCK = 4096
@@ -91,7 +91,7 @@ def rank_codes(
     )
     # The compiled kernel reads codes as int8.
     compiled = _is_compiled(kernel) and job.packs.n_states.max() <= np.iinfo(np.int8).max
-    _in_parallel(job.run_numba if compiled else job.run_numpy, len(codes), threads or _n_processors())
+    _in_parallel(job.run_numba if compiled else job.run_numpy, len(codes), threads or processors())
     return probability, job.log_evidence
 
 
@@ -104,8 +104,8 @@ def _is_compiled(kernel: str) -> bool:
     return installed
 
 
-def _n_processors() -> int:
-    """Those that this process may use, where the system says."""
+def processors() -> int:
+    """How many processors this process may use, where the system says."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from legdx.cohort import batch_schema, plan_batch, rank_batches
+from legdx.cohort.rows import request
+from legdx.cohort.table import batch_schema, plan_batch, rank_batches
+from legdx.cohort.workers import handle_of, model_of
 from legdx.errors import MissingExtraError
 from legdx.loaded import Model
-from legdx.rows import request
-from legdx.workers import handle_of, model_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from legdx.cells import arrow_cells, series_cells
-from legdx.columns import CellFault, Columns, Plan, encode, plan_columns
+from legdx.cohort.cells import arrow_cells, series_cells
+from legdx.cohort.columns import CellFault, Columns, Plan, encode, plan_columns
+from legdx.cohort.rows import BLOCK_ROWS, MANY_ROWS, Ranked, Request, error_text, in_order, rank_rows, request
 from legdx.errors import EvidenceError, EvidenceShapeError, Fault, MissingExtraError, shown
+from legdx.inference.batch import processors
 from legdx.loaded import Model, load_model
 from legdx.redflags import URGENCIES
-from legdx.rows import BLOCK_ROWS, MANY_ROWS, Ranked, Request, error_text, in_order, processors, rank_rows, request
 
 if TYPE_CHECKING:
     import pandas as pd

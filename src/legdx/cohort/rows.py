@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from legdx.columns import CellFault, Coded
+from legdx.cohort.columns import CellFault, Coded
+from legdx.cohort.flags import fired_rules, urgency_of
 from legdx.errors import EvidenceShapeError, Fault, ImpossibleEvidence, UnknownNameError, shown
 from legdx.inference.batch import rank_codes
 from legdx.inference.batch_log import rank_in_logarithms, rows_with_virtual
@@ -20,7 +20,6 @@ from legdx.inference.tables import Array
 from legdx.loaded import Model
 from legdx.ranking import rank_case
 from legdx.redflags import URGENCIES
-from legdx.redflags_batch import fired_rules, urgency_of
 
 __all__ = [
     "BLOCK_ROWS",
@@ -29,7 +28,6 @@ __all__ = [
     "Request",
     "error_text",
     "in_order",
-    "processors",
     "rank_rows",
     "request",
 ]
@@ -105,7 +103,7 @@ def rank_rows(
     fired = fired_rules(rules, coded.columns.T)
     urgency = urgency_of(rules, fired)
     unread = sorted(coded.faults)
-    # What fired does so whatever the cell at fault holds; that nothing fired cannot be said without it.
+    # What fired stands, though the cell at fault might hold an exception; that nothing fired cannot be said without it.
     urgency[[row for row in unread if urgency[row] == len(URGENCIES) - 1]] = -1
     faults = dict(coded.faults)
     for row in np.flatnonzero(np.isneginf(log_evidence)).tolist():
@@ -173,8 +171,3 @@ def in_order(work: Callable[[T], U], items: Iterable[T], threads: int) -> Iterat
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from legdx.cohort import rank_table
+from legdx.cohort.table import rank_table
+from legdx.cohort.workers import handle_of, model_of
 from legdx.loaded import Model
-from legdx.workers import handle_of, model_of
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

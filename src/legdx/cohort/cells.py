@@ -1,4 +1,4 @@
-"""One column of a table, from pandas or Arrow, sorted into classes of cells that mean the same.
+"""One column of a table, from pandas or Arrow, sorted into classes of cells that mean the same. Internal.
 
 Classes are distinct values; of numbers, the intervals between the cut points of the finding. pandas and pyarrow are
 imported only where a column of theirs is given.

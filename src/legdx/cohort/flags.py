@@ -1,4 +1,4 @@
-"""The red-flag rules for many cases at once: a matrix of state numbers to a matrix of rules. NumPy only.
+"""The red-flag rules for many cases at once: a matrix of state numbers to one of rules. NumPy only. Internal.
 
 It evaluates the same two normal forms as `redflags`, a whole column of cases in each step.
 """

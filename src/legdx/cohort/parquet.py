@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from legdx.cohort import batch_schema, plan_batch, ranked_or_faults
-from legdx.columns import Columns
+from legdx.cohort.columns import Columns
+from legdx.cohort.rows import BLOCK_ROWS, request
+from legdx.cohort.table import batch_schema, plan_batch, ranked_or_faults
 from legdx.errors import CaseFileError, EvidenceError, Fault, MissingExtraError
 from legdx.loaded import Model, load_model
-from legdx.rows import BLOCK_ROWS, request
 
 __all__ = ["Written", "rank_parquet"]
 
@@ -43,9 +43,17 @@ def rank_parquet(
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Written:
-    """Rank every row of a Parquet file; the other arguments are those of `legdx.cohort.rank_batches`.
+    """Rank every row of a Parquet file; the other arguments are those of `rank_batches`.
 
-    See docs/cohorts.md for an example. Rows keep their order. The target appears when all of it is written, and is left
+    >>> import pandas as pd
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     pd.DataFrame({"id": ["p1"], "saddle_numbness": ["present"]}).to_parquet(f"{folder}/in.parquet")
+    ...     written = rank_parquet(f"{folder}/in.parquet", f"{folder}/out.parquet", keep=["id"], top=1)
+    ...     written, pd.read_parquet(f"{folder}/out.parquet")["cause_1"][0]
+    (Written(rows=1, marked=0), 'cauda_equina_syndrome')
+
+    Rows keep their order. The target appears when all of it is written, and is left
     as it was where anything goes wrong.
 
     Args:

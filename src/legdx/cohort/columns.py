@@ -1,4 +1,4 @@
-"""From the columns of a table to state numbers: a cell means what the same value means in a single case.
+"""From the columns of a table to state numbers: a cell means what it means in a single case. Internal.
 
 Cells are sorted into classes of equal meaning (distinct values; of numbers, the intervals between cut points), and each
 class is read once by `parse_evidence`. What is wrong is found again cell by cell, so that each fault tells its value.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from legdx.cells import Cells, Indices
+from legdx.cohort.cells import Cells, Indices
 from legdx.errors import EvidenceError, Fault, nearest, shown
 from legdx.evidence import Evidence, parse_evidence
 from legdx.inference.batch_log import Virtual
