@@ -39,7 +39,7 @@ def _find_rows(codes: Any, n_states: Any, causes: Any, states: Any, at: Any, sta
             bits = known_bits(padded, first)
             while bits:
                 i = first + lowest_bit(bits)
-                bits &= np.uint32(bits - np.uint32(1))
+                bits &= np.uint64(bits - np.uint64(1))
                 code = padded[i]
                 if code < 0 or code >= n_states[i]:
                     return line

@@ -1,7 +1,7 @@
-"""Two operations on bits that numba has no name for: which of 32 codes are known, and the lowest bit set. Internal.
+"""Two operations on bits that numba has no name for: which of 64 codes are known, and the lowest bit set. Internal.
 
-Written in LLVM's own terms, so they compile for any processor; where it compares 32 bytes at once they are one
-instruction each.
+Written in LLVM's own terms, so they compile for any processor; where it compares many bytes at once they are a few
+instructions.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from numba.extending import intrinsic
 
 __all__ = ["LANES", "known_bits", "lowest_bit"]
 
-LANES = 32
+LANES = 64
 
 
 def _known_bits(_typing: Any, codes: Any, first: Any) -> Any:
-    """The findings known among 32 codes, (…,) int8, from number `first` on, as bits: 1 where the code is not -1."""
+    """The findings known among 64 codes, int8, from number `first` on, as bits: 1 where the code is not -1."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -27,16 +27,16 @@ def _known_bits(_typing: Any, codes: Any, first: Any) -> Any:
         known = builder.icmp_signed("!=", builder.load(at, align=1), ir.Constant(lanes, [-1] * LANES))
         return builder.bitcast(known, ir.IntType(LANES))
 
-    return types.uint32(codes, first), generate
+    return types.uint64(codes, first), generate
 
 
 def _lowest_bit(_typing: Any, bits: Any) -> Any:
-    """The number of the lowest bit that is set; `bits` is a uint32 that is not 0."""
+    """The number of the lowest bit that is set; `bits` is a uint64 that is not 0."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
-    return types.uint32(types.uint32), generate
+    return types.int64(types.uint64), generate
 
 
 known_bits: Any = intrinsic(_known_bits)

@@ -118,7 +118,8 @@ def _every_source_is_known(spec: Spec) -> Iterator[Fault]:
     for where, sources in _citations(spec):
         for key in sources:
             if key != EXPERT and key not in spec.sources:
-                yield Fault(where=where, problem=f"no source {key!r}", fix=nearest(key, [EXPERT, *spec.sources]))
+                known = dict.fromkeys([EXPERT, *spec.sources])
+                yield Fault(where=where, problem=f"no source {key!r}", fix=nearest(key, known))
 
 
 def _an_expert_is_not_a_study(spec: Spec) -> Iterator[Fault]:
