@@ -70,7 +70,7 @@ class Question:
     """One finding to ask for, with the open rules that the answer may help to settle.
 
     >>> import legdx
-    >>> legdx.red_flags({"onset_speed": "chronic"}).questions(2)[1].question
+    >>> legdx.red_flags({"onset_speed": "chronic"}).questions(2)[0].question
     'Are you short of breath?'
     """
 
@@ -242,7 +242,7 @@ class RedFlags:
 
         >>> import legdx
         >>> [question.finding for question in legdx.red_flags({"onset_speed": "chronic"}).questions(2)]
-        ['severe_acute_pain', 'dyspnea']
+        ['dyspnea', 'severe_acute_pain']
 
         Args:
             n: the most questions to return; fewer where fewer settle every open rule.

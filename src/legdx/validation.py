@@ -20,7 +20,7 @@ from legdx.loaded import Model
 
 __all__ = ["KnownCase", "read_cases", "validate"]
 
-_TEXTS = {"id": "", "set": "cases", "setting": "primary_care", "cause": "", "presentation": ""}
+_TEXTS = {"id": "", "set": "cases", "setting": "primary_care", "cause": "", "presentation": "", "source": ""}
 _KEYS = (*_TEXTS, "findings", "accepted", "emergency")
 COMPARATORS = ("network", "naive Bayes", "uniform priors", "prior alone")
 BINS = (10, 5)
@@ -37,6 +37,7 @@ class KnownCase:
     accepted: tuple[str, ...]
     cause: str
     presentation: str
+    source: str
     emergency: bool | None
 
 

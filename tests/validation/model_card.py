@@ -13,20 +13,37 @@ from legdx.loaded import Model
 from legdx.model import store
 from legdx.model.spec import EXPERT
 from legdx.render.validation import validation_text
-from legdx.validation import read_cases, validate
+from legdx.validation import KnownCase, read_cases, validate
 
 CASES = Path(__file__).with_name("cases.jsonl")
+INDEPENDENT = Path(__file__).with_name("independent.jsonl")
 CARD = Path(__file__).parents[2] / "docs" / "model-card.md"
 
 
 def blocks(model: Model) -> dict[str, str]:
     """The generated parts of the model card, by name."""
-    lines = CASES.read_text(encoding="utf-8").splitlines()
     return {
         "sources": sources_text(model),
         "fidelity": fidelity_text(compare(model)).split("\n\n")[0],
-        "validation": validation_text(validate(model, read_cases(lines, model, CASES.name))),
+        "validation": validation_text(validate(model, cases_of(CASES, model))),
+        "independent": independent_text(model),
     }
+
+
+def cases_of(path: Path, model: Model) -> tuple[KnownCase, ...]:
+    return read_cases(path.read_text(encoding="utf-8").splitlines(), model, path.name)
+
+
+def independent_text(model: Model) -> str:
+    """The figures on the independent cases: those that the reviewers of the content never saw, and those they did."""
+    cases = cases_of(INDEPENDENT, model)
+    texts = [
+        validation_text(validate(model, [c for c in cases if c.set != other])) for other in ("reviewed", "held out")
+    ]
+    unseen, seen = (text.split("\n\n") for text in texts)
+    figures = [line for line in (*unseen[1].splitlines(), *seen[1].splitlines()[1:]) if " prior" not in line]
+    outside = next(part for part in unseen if part.startswith("Outside the model"))
+    return "\n".join([*figures, "", "held out, and outside the model:", unseen[3], "", *outside.splitlines()[:2]])
 
 
 def with_blocks(card: str, made: dict[str, str]) -> str:
