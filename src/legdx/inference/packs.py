@@ -19,9 +19,11 @@ from legdx.inference.tables import Array, Tables
 
 __all__ = ["Lookup", "Packs", "Single", "pack_tables", "single_tables"]
 
-# Joint states that a pack may have: seven findings of two states (3**7). With the shipped network that makes 26 packs
-# of 32 MB together; larger packs save few rows a case and cost memory in proportion.
+# Joint states that a mechanism may have to be tabled whole: seven findings of two states (3**7).
 PACK_ROWS = 3**7
+# Joint states up to which findings and small mechanisms share a pack: five findings of two states. With the shipped
+# network that makes 36 packs of 6 MB together; larger packs save few rows a case and no longer stay in cache.
+_SHARED_ROWS = 3**5
 
 # Differences of log likelihood below this stay clear of underflow in exp().
 _SAFE_RANGE = 600.0
@@ -80,11 +82,12 @@ def pack_tables(tables: Tables, dtype: str = "float64", rows: int = PACK_ROWS) -
     """Compute the packs of a compiled network; the last few are kept."""
     n_causes, n_findings = len(tables.causes), len(tables.start)
     items, wide = _items(tables, rows)
-    packed = [(states, _packed(singles, rows)) for states, singles in wide]
+    shared = min(rows, _SHARED_ROWS)
+    packed = [(states, _packed(singles, shared)) for states, singles in wide]
     width = max((states.stop - states.start for states, _ in wide), default=0)
     mechanism = np.zeros((len(wide), width, n_causes), dtype)
     # The kernels look up at least one row a case: if every finding belongs to a wide mechanism, one that says nothing.
-    narrow = _packed(items, rows) or [_Item(weights={}, table=np.zeros((1, n_causes)))]
+    narrow = _packed(items, shared) or [_Item(weights={}, table=np.zeros((1, n_causes)))]
     for k, (states, _) in enumerate(wide):
         mechanism[k, : states.stop - states.start] = tables.mechanism[states]
     return Packs(
@@ -164,7 +167,10 @@ def _silent(table: Array) -> Array:
 
 
 def _packed(items: list[_Item], rows: int) -> list[_Item]:
-    """Fill packs of at most so many rows: the largest item first, each into the first pack that has room."""
+    """Fill packs of at most so many rows: the largest item first, each into the first pack that has room.
+
+    An item with more rows has a pack for itself.
+    """
     packs: list[list[_Item]] = []
     room: list[int] = []
     for item in sorted(items, key=lambda item: -len(item.table)):
