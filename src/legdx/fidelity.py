@@ -91,7 +91,13 @@ def compare(model: Model, grades: Sequence[str] = ("A", "B")) -> tuple[Compariso
 
 
 def agreement(rows: Sequence[Comparison]) -> float:
-    """The share of rows that agree; NaN where there are none."""
+    """The share of rows that agree; NaN where there are none.
+
+    >>> import legdx
+    >>> held = [row for row in compare(legdx.load_model()) if row.grade == "A" and row.use.startswith("held")]
+    >>> agreement(held) > 0.9
+    True
+    """
     return sum(row.agrees for row in rows) / len(rows) if rows else math.nan
 
 

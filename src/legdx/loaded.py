@@ -265,7 +265,11 @@ def _checked(folder: Path, read: store.Folder) -> tuple[Spec, RuleSet]:
 
 
 def load_rules(path: str | Path | None = None) -> RuleSet:
-    """Load only the findings and the rules, so that red flags work whatever state the network is in."""
+    """Load only the findings and the rules, so that red flags work whatever state the network is in.
+
+    >>> load_rules()["saddle_numbness"].urgency
+    'emergency'
+    """
     folder = store.default_folder() if path is None else Path(path)
     documents = store.read_some(folder, ("findings.toml", "red_flags.toml"))
     faults = Faults()

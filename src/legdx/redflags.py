@@ -81,7 +81,13 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class RuleSet:
-    """All rules over one vocabulary, compiled."""
+    """All rules over one vocabulary, compiled.
+
+    >>> import legdx
+    >>> rules = legdx.load_model().rules
+    >>> len(rules.rules), rules["trouble_breathing"].suspected[0]
+    (90, 'guillain_barre_syndrome')
+    """
 
     vocabulary: Vocabulary
     rules: tuple[Rule, ...]

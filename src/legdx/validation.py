@@ -66,6 +66,13 @@ def read_cases(lines: Iterable[str], model: Model, name: str = "cases") -> tuple
 def validate(model: Model, cases: Sequence[KnownCase]) -> dict[str, Any]:
     """Score the network and its plainer relatives on known cases.
 
+    >>> import legdx
+    >>> model = legdx.load_model()
+    >>> line = '{"id": "one", "findings": {"saddle_numbness": true}, "accepted": ["cauda_equina_syndrome"]}'
+    >>> document = validate(model, read_cases([line], model))
+    >>> document["figures"][0]["comparator"], document["figures"][0]["top1"]["value"]
+    ('network', 1.0)
+
     Args:
         model: a loaded model.
         cases: from `read_cases`; one at least has an accepted cause.
