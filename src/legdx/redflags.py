@@ -276,7 +276,7 @@ class RedFlags:
         for row, i in enumerate(vocabulary.finding_of_row):
             if i in known or not kills[row] & ~killed:
                 continue
-            excluded = sum((kills[row] & terms).bit_count() / terms.bit_count() for terms in alive)
+            excluded = sum((kills[row] & t).bit_count() / t.bit_count() for t in alive if kills[row] & t)
             worth = excluded / (1 + vocabulary.findings[i].cost)
             # Equal worth: the finding that comes first in the vocabulary, and of one finding its first state.
             if worth > most + 1e-12:
