@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from agreement import agreement_text
+
 import legdx
 from legdx.fidelity import compare, fidelity_text
 from legdx.loaded import Model
@@ -17,6 +19,8 @@ from legdx.validation import KnownCase, read_cases, validate
 
 CASES = Path(__file__).with_name("cases.jsonl")
 INDEPENDENT = Path(__file__).with_name("independent.jsonl")
+# Of illnesses outside the model: the catch-all cause is learned from them, so no figure is taken of them.
+CATCH_ALL = Path(__file__).with_name("catch_all.jsonl")
 CARD = Path(__file__).parents[2] / "docs" / "model-card.md"
 
 
@@ -27,11 +31,17 @@ def blocks(model: Model) -> dict[str, str]:
         "fidelity": fidelity_text(compare(model)).split("\n\n")[0],
         "validation": validation_text(validate(model, cases_of(CASES, model))),
         "independent": independent_text(model),
+        "agreement": agreement_text(model, sets_with_a_cause(model)),
     }
 
 
 def cases_of(path: Path, model: Model) -> tuple[KnownCase, ...]:
     return read_cases(path.read_text(encoding="utf-8").splitlines(), model, path.name)
+
+
+def sets_with_a_cause(model: Model) -> dict[str, list[KnownCase]]:
+    held_out = [case for case in cases_of(INDEPENDENT, model) if case.set == "held out"]
+    return {"development": [case for case in cases_of(CASES, model) if case.accepted], "held out": held_out}
 
 
 def independent_text(model: Model) -> str:
