@@ -7,13 +7,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from legdx.inference.bits import LANES, known_bits, lowest_bit
+from legdx.inference.bits import LANES, TILE, known_bits, lowest_bit, multiply_tile
 
 __all__ = ["multiply_rows"]
 
-# Rows are multiplied four at a time, and those of many cases are found before any is read: the two loops do not wait
-# for each other's branches then.
-_AT_ONCE = 4
+# The rows of many cases are found before any is read: the two loops do not wait for each other's branches then.
 _CASES = 512
 
 # Sums may be taken in any order, as NumPy's are; no other liberty is taken with the arithmetic.
@@ -22,7 +20,7 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"r
 
 @_compiled
 def _find_rows(codes: Any, n_states: Any, causes: Any, states: Any, at: Any, state_at: Any, shift: Any) -> int:
-    """For each case the rows of the packs in which something is known, filled up to fours with a row of ones.
+    """For each case how many packs hold something known, and their rows.
 
     Returns:
         the first line that holds a code out of range, or -1.
@@ -57,8 +55,6 @@ def _find_rows(codes: Any, n_states: Any, causes: Any, states: Any, at: Any, sta
             row[pack] = 0
             total += peak[found]
             at[line, k + 1] = found
-        for k in range(n_touched, max(n_touched + _AT_ONCE - 1, _AT_ONCE)):
-            at[line, k + 1] = base[0]
         at[line, 0] = n_touched
         shift[line] = total
     return -1
@@ -114,7 +110,11 @@ def multiply_rows(
     """
     base, table = causes[2:4]
     n_causes, zero = prior.shape[1], np.zeros(1, prior.dtype)[0]
-    at = np.empty((_CASES, len(base) + _AT_ONCE + 1), np.uint32)
+    # Filled up with zeros, so that what a tile reads beyond the last cause adds nothing.
+    padded = np.zeros((len(prior), n_causes + TILE), prior.dtype)
+    padded[:, :n_causes] = prior
+    joint = np.empty(n_causes + TILE, prior.dtype)
+    at = np.empty((_CASES, len(base) + 1), np.uint32)
     state_at = np.zeros((_CASES, len(states[2])), np.int32)
     for low in range(0, len(codes), _CASES):
         high = min(low + _CASES, len(codes))
@@ -122,24 +122,15 @@ def multiply_rows(
         if wrong >= 0:
             return low + wrong
         for line in range(low, high):
-            rows, joint, given = at[line - low], probability[line], prior[settings[line]]
-            # The first rows apart: the prior is read in the same pass.
-            a, b, c, d = table[rows[1]], table[rows[2]], table[rows[3]], table[rows[4]]
+            rows, given, written = at[line - low], padded[settings[line]], probability[line]
             total = zero
-            for x in range(n_causes):
-                joint[x] = given[x] * ((a[x] * b[x]) * (c[x] * d[x]))
-                total += joint[x]
-            for k in range(1 + _AT_ONCE, rows[0] + 1, _AT_ONCE):
-                a, b, c, d = table[rows[k]], table[rows[k + 1]], table[rows[k + 2]], table[rows[k + 3]]
-                total = zero
-                for x in range(n_causes):
-                    joint[x] *= (a[x] * b[x]) * (c[x] * d[x])
-                    total += joint[x]
+            for x in range(0, n_causes, TILE):
+                total += multiply_tile(joint, given, table, rows[1:], rows[0], x)
             if len(mechanism) > 0:
-                shift[line] += _multiply_wide(joint, state_at[line - low], states, first, mechanism)
-                total = joint.sum()
+                shift[line] += _multiply_wide(joint[:n_causes], state_at[line - low], states, first, mechanism)
+                total = joint[:n_causes].sum()
             sums[line] = total
             scale = 1 / total
             for x in range(n_causes):
-                joint[x] *= scale
+                written[x] = joint[x] * scale
     return -1

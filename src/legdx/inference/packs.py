@@ -25,6 +25,8 @@ PACK_ROWS = 3**7
 # network that makes 36 packs of 6 MB together; larger packs save few rows a case and no longer stay in cache.
 _SHARED_ROWS = 3**5
 
+# Numbers behind a table, at least as many as the compiled kernel reads at once.
+_SLACK = 64
 # Differences of log likelihood below this stay clear of underflow in exp().
 _SAFE_RANGE = 600.0
 
@@ -189,7 +191,7 @@ def _stacked(packs: list[_Item], n_findings: int, width: int, dtype: str) -> Loo
     """All packs one under the other, each row divided by its largest entry."""
     weight, pack_of = np.zeros(n_findings, np.int32), np.zeros(n_findings, np.int32)
     base = np.cumsum([0, *(len(pack.table) for pack in packs)], dtype=np.int32)
-    table, peak = np.zeros((base[-1], width), dtype), np.zeros(base[-1])
+    table, peak = _readable_beyond(base[-1], width, dtype), np.zeros(base[-1])
     for k, pack in enumerate(packs):
         for i, w in pack.weights.items():
             weight[i], pack_of[i] = w, k
@@ -198,3 +200,8 @@ def _stacked(packs: list[_Item], n_findings: int, width: int, dtype: str) -> Loo
         peak[rows] = np.where(np.isfinite(highest), highest, 0.0)
         table[rows, : pack.table.shape[1]] = np.exp(pack.table - peak[rows, None])
     return Lookup(weight=weight, pack_of=pack_of, base=base[:-1], table=table, peak=peak)
+
+
+def _readable_beyond(rows: int, columns: int, dtype: str) -> npt.NDArray[Any]:
+    """Zeros (rows, columns), with memory behind the last row: the compiled kernel reads whole tiles of columns."""
+    return np.zeros(rows * columns + _SLACK, dtype)[: rows * columns].reshape(rows, columns)
