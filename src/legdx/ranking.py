@@ -171,7 +171,7 @@ class Ranking:
         >>> import legdx
         >>> ranking = legdx.rank({"exertional_claudication": True}, setting="primary_care")
         >>> [item.finding for item in ranking.next_findings(2, kinds=["symptom"], rules_first=False)]
-        ['radiating_leg_pain', 'onset_speed']
+        ['radiating_leg_pain', 'leg_pain']
 
         Args:
             n: how many at most.
