@@ -76,7 +76,7 @@ def test_findings_tell_far_more_than_the_prior(document: dict[str, Any]) -> None
 def test_calibration_over_all_cases_is_near_what_chance_makes(document: dict[str, Any]) -> None:
     over_all = [row for row in document["calibration"] if row["cases"].startswith("all cases")]
     assert len(over_all) == 4
-    assert {(row["findings"], row["bins"]): row["error"] for row in over_all if row["error"] > 0.12} == {}
+    assert {(row["findings"], row["bins"]): row["error"] for row in over_all if row["error"] > 0.10} == {}
 
 
 def test_the_cases_are_the_two_development_sets(cases: tuple[KnownCase, ...]) -> None:
