@@ -86,7 +86,7 @@ class RuleSet:
     >>> import legdx
     >>> rules = legdx.load_model().rules
     >>> len(rules.rules), rules["trouble_breathing"].suspected[0]
-    (91, 'guillain_barre_syndrome')
+    (93, 'guillain_barre_syndrome')
     """
 
     vocabulary: Vocabulary
