@@ -22,6 +22,7 @@ from legdx.inference.batch import rank_codes
 from legdx.inference.engine import infer, infer_block
 from legdx.inference.packs import pack_tables
 from legdx.loaded import Model
+from strategies import row
 from test_extremes import wide_model
 
 KERNELS = ("numpy", "numba")
@@ -71,6 +72,28 @@ def test_the_single_case_from_tables_equals_that_in_logarithms(model: Model) -> 
         one = infer(model.tables, Evidence(model.vocabulary, tuple((start + line)[line >= 0].tolist())), 1)
         np.testing.assert_allclose(one.probability, p, rtol=1e-11, atol=1e-12)
         assert one.log_evidence == pytest.approx(log_p, rel=1e-13)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [2, 27, 28, 29, 56, 57, 90])
+def test_any_number_of_causes(n: int, dtype: type[np.floating[Any]], kernel: str) -> None:
+    rng, states = np.random.default_rng(n), ("x", "y", "z")
+
+    def of(*names: str) -> dict[str, Any]:
+        return {name: row(dict(zip(states, rng.dirichlet(np.ones(3)).tolist(), strict=True))) for name in names}
+
+    many = small_models.model(
+        {f"c{k}": small_models.cause(1 / n, 10, mechanisms=of("m"), findings=of("f", "g")) for k in range(n)},
+        {name: small_models.finding(list(states), "m" if name == "h" else "cause") for name in "fgh"},
+        {"m": {"label": "-", "note": "-", "states": list(states), "background": of("m")["m"],
+               "findings": {"h": of(*states)}}},
+    )  # fmt: skip
+    codes = np.array([(f, g, h) for f in range(-1, 3) for g in range(-1, 3) for h in range(-1, 3)])
+    probability, log_evidence = rank_codes(many.tables, codes, 0, dtype=dtype, kernel=kernel)
+    expected, expected_log = in_logarithms(many, codes, np.zeros(len(codes), int))
+    np.testing.assert_allclose(probability, expected, rtol=1e-11 if dtype is np.float64 else 1e-5)
+    np.testing.assert_allclose(log_evidence, expected_log, atol=1e-12 if dtype is np.float64 else 1e-5)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
