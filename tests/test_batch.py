@@ -20,7 +20,7 @@ from legdx.evidence import Evidence
 from legdx.inference import batch
 from legdx.inference.batch import rank_codes
 from legdx.inference.engine import infer, infer_block
-from legdx.inference.packs import pack_tables
+from legdx.inference.packs import SLACK, pack_tables
 from legdx.loaded import Model
 from strategies import row
 from test_extremes import wide_model
@@ -94,6 +94,12 @@ def test_any_number_of_causes(n: int, dtype: type[np.floating[Any]], kernel: str
     expected, expected_log = in_logarithms(many, codes, np.zeros(len(codes), int))
     np.testing.assert_allclose(probability, expected, rtol=1e-11 if dtype is np.float64 else 1e-5)
     np.testing.assert_allclose(log_evidence, expected_log, atol=1e-12 if dtype is np.float64 else 1e-5)
+
+
+def test_behind_every_table_there_is_room_for_a_tile() -> None:
+    from legdx.inference.bits import TILE
+
+    assert TILE <= SLACK
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

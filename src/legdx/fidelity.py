@@ -32,6 +32,11 @@ _Z95 = 1.959963984540054
 class Comparison:
     """One published value beside what the network says.
 
+    >>> import legdx
+    >>> row = next(row for row in compare(legdx.load_model()) if row.cause == "guillain_barre_syndrome")
+    >>> row.grade in "AB", row.finding in legdx.load_model().findings
+    (True, True)
+
     `use` is the decision whether the row measures what the network states: ``held``, ``held: why it departs``, or
     ``aside: why it is not the same quantity or people``.
     """
@@ -119,7 +124,12 @@ def wilson(share: float, n: float) -> tuple[float, float]:
 
 
 def fidelity_text(rows: Sequence[Comparison]) -> str:
-    """A summary by grade, then each row that departs, with its reason."""
+    """A summary by grade, then each row that departs, with its reason.
+
+    >>> import legdx
+    >>> fidelity_text(compare(legdx.load_model())).split()[:3]
+    ['grade', 'rows', 'of']
+    """
     lines = ["grade  rows of     rows  inside  near  off  agree   of them held  off  agree"]
     for grade in sorted({row.grade for row in rows}):
         of_grade = [row for row in rows if row.grade == grade]
@@ -140,7 +150,12 @@ def fidelity_text(rows: Sequence[Comparison]) -> str:
 
 
 def fidelity_csv(rows: Sequence[Comparison]) -> str:
-    """Every comparison as one line of CSV, for a spreadsheet."""
+    """Every comparison as one line of CSV, for a spreadsheet.
+
+    >>> import legdx
+    >>> fidelity_csv(compare(legdx.load_model())[:1]).splitlines()[0].split(",")[:4]
+    ['row', 'grade', 'cause', 'finding']
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(Comparison.__slots__), lineterminator="\n")
     writer.writeheader()

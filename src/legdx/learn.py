@@ -54,7 +54,13 @@ class UpdateReport:
 
 
 def with_priors(model: Model, priors: Mapping[str, float], setting: str | None) -> Model:
-    """The model with stated priors; see `Model.with_priors`."""
+    """The model with stated priors; see `Model.with_priors`.
+
+    >>> import legdx
+    >>> model = with_priors(legdx.load_model(), {"stroke": 0.2}, "emergency")
+    >>> round(legdx.rank({}, setting="emergency", model=model).probability("stroke"), 12)
+    0.2
+    """
     settings = model.settings if setting is None else (model.settings[model.setting_index(setting)],)
     shares = _shares(model.spec, priors)
     causes = model.spec.causes
@@ -67,7 +73,12 @@ def with_priors(model: Model, priors: Mapping[str, float], setting: str | None) 
 
 
 def update(model: Model, cases: Iterable[Mapping[str, Any]] | pd.DataFrame, strength: float) -> Model:
-    """The model updated from diagnosed cases; see `Model.update`."""
+    """The model updated from diagnosed cases; see `Model.update`.
+
+    >>> import legdx
+    >>> update(legdx.load_model(), [{"cause": "stroke", "sex": "female"}], 1.0).report.cases
+    1
+    """
     if not (isinstance(strength, int | float) and math.isfinite(strength) and strength > 0):
         raise ValueError(f"the strength of a case is {shown(strength)}; give a finite number over 0")
     diagnosed = _read_cases(model, cases)
@@ -80,7 +91,13 @@ def update(model: Model, cases: Iterable[Mapping[str, Any]] | pd.DataFrame, stre
 
 
 def content_digest(model: Model, spec: Spec) -> str:
-    """The digest of a specification and the rules of a model, whatever they were read from."""
+    """The digest of a specification and the rules of a model, whatever they were read from.
+
+    >>> import legdx
+    >>> model = legdx.load_model()
+    >>> content_digest(model, model.spec)[:7], len(content_digest(model, model.spec))
+    ('sha256:', 71)
+    """
     plain = [_plain(spec), [_plain(rule) for rule in model.rules.rules]]
     text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

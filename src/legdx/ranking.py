@@ -333,7 +333,13 @@ class Ranking:
 
 
 def rank_case(model: Model, findings: object, setting: str) -> Ranking:
-    """Check the findings, evaluate the rules, infer, and hold all three together."""
+    """Check the findings, evaluate the rules, infer, and hold all three together.
+
+    >>> import legdx
+    >>> ranking = rank_case(legdx.load_model(), {"saddle_numbness": True}, "emergency")
+    >>> ranking.urgency, ranking.causes[0].id
+    ('emergency', 'cauda_equina_syndrome')
+    """
     index = model.setting_index(setting)
     evidence = parse_evidence(model.vocabulary, findings)
     flags = model.rules.evaluate(evidence)

@@ -315,12 +315,24 @@ def _bits(number: int) -> Iterator[int]:
 
 
 def read_rules(document: object, vocabulary: Vocabulary, faults: Faults, file: str = "red_flags.toml") -> RuleSet:
-    """Read `red_flags.toml`, already parsed, and report what is wrong with its shape."""
+    """Read `red_flags.toml`, already parsed, and report what is wrong with its shape.
+
+    >>> import legdx
+    >>> faults = Faults()
+    >>> len(read_rules({}, legdx.load_model().vocabulary, faults).rules), faults.found
+    (0, [])
+    """
     return RuleSet(vocabulary, parse_rules(document, vocabulary, faults, file))
 
 
 def check_rules(
     rules: RuleSet, causes: Iterable[str], sources: Iterable[str], file: str = "red_flags.toml"
 ) -> list[Fault]:
-    """Semantic faults: unknown causes and sources, duplicate ids or conditions, rules that never or always fire."""
+    """Semantic faults: unknown causes and sources, duplicate ids or conditions, rules that never or always fire.
+
+    >>> import legdx
+    >>> model = legdx.load_model()
+    >>> check_rules(model.rules, model.causes.keys(), model.spec.sources)
+    []
+    """
     return rule_faults(rules.rules, causes, sources, file)

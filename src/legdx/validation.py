@@ -28,7 +28,14 @@ BINS = (10, 5)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownCase:
-    """One case with its right answers; none where the disease is outside the model."""
+    """One case with its right answers; none where the disease is outside the model.
+
+    >>> import legdx
+    >>> line = '{"id": "one", "findings": {"saddle_numbness": true}, "accepted": ["cauda_equina_syndrome"]}'
+    >>> case, = read_cases([line], legdx.load_model())
+    >>> case.id, case.accepted
+    ('one', ('cauda_equina_syndrome',))
+    """
 
     id: str
     set: str

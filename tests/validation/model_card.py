@@ -19,7 +19,7 @@ from legdx.validation import KnownCase, read_cases, validate
 
 CASES = Path(__file__).with_name("cases.jsonl")
 INDEPENDENT = Path(__file__).with_name("independent.jsonl")
-# Of illnesses outside the model: the catch-all cause is learned from them, so no figure is taken of them.
+# Of illnesses outside the model: the catch-all is learned from them, so no figure of the ranking is taken of them.
 CATCH_ALL = Path(__file__).with_name("catch_all.jsonl")
 CARD = Path(__file__).parents[2] / "docs" / "model-card.md"
 

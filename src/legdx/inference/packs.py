@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from legdx.inference.tables import Array, Tables
 
-__all__ = ["Lookup", "Packs", "Single", "pack_tables", "single_tables"]
+__all__ = ["SLACK", "Lookup", "Packs", "Single", "pack_tables", "single_tables"]
 
 # Joint states that a mechanism may have to be tabled whole: seven findings of two states (3**7).
 PACK_ROWS = 3**7
@@ -25,8 +25,8 @@ PACK_ROWS = 3**7
 # network that makes 36 packs of 6 MB together; larger packs save few rows a case and no longer stay in cache.
 _SHARED_ROWS = 3**5
 
-# Numbers behind a table, at least as many as the compiled kernel reads at once.
-_SLACK = 64
+# Numbers behind a table, at least as many as the compiled kernel reads at once (a test holds it).
+SLACK = 64
 # Differences of log likelihood below this stay clear of underflow in exp().
 _SAFE_RANGE = 600.0
 
@@ -204,4 +204,4 @@ def _stacked(packs: list[_Item], n_findings: int, width: int, dtype: str) -> Loo
 
 def _readable_beyond(rows: int, columns: int, dtype: str) -> npt.NDArray[Any]:
     """Zeros (rows, columns), with memory behind the last row: the compiled kernel reads whole tiles of columns."""
-    return np.zeros(rows * columns + _SLACK, dtype)[: rows * columns].reshape(rows, columns)
+    return np.zeros(rows * columns + SLACK, dtype)[: rows * columns].reshape(rows, columns)
